@@ -657,6 +657,44 @@ async fn each_type_has_its_properties() {
 }
 
 #[tokio::test]
+async fn a_group_is_refused_with_the_name_of_what_is_wrong() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    for (rate, text) in [
+        (
+            "fast",
+            "'fast' is no rate in bytes per second, such as 10485760 or 10m",
+        ),
+        (
+            "0",
+            "'0' is no rate in bytes per second, such as 10485760 or 10m",
+        ),
+    ] {
+        let asked = json!({"storage": "s1", "type": "lvm", "vgname": "vg0", "disable": true,
+            "saferemove_throughput": rate});
+        let error = root.error("storage_create", asked).await;
+        assert_eq!(error.fields["saferemove_throughput"], text);
+    }
+    let folder = json!({"storage": "d1", "type": "dir", "path": "/d", "disable": true});
+    root.ok("storage_create", folder).await;
+    for (base, text) in [
+        (
+            "none:0.0.1.x",
+            "create storage failed: storage 'none' does not exist",
+        ),
+        (
+            "d1:0.0.1.x",
+            "'d1:0.0.1.x' is on a storage of type 'dir', not iscsi",
+        ),
+    ] {
+        let asked = json!({"storage": "s1", "type": "lvm", "vgname": "vg0", "base": base});
+        let error = root.error("storage_create", asked).await;
+        let said = error.fields.get("base").unwrap_or(&error.message);
+        assert_eq!(said, text);
+    }
+}
+
+#[tokio::test]
 async fn what_a_type_needs_and_has_not_is_said() {
     let bench = Bench::new().await;
     let root = bench.root();
@@ -700,38 +738,6 @@ async fn what_a_type_needs_and_has_not_is_said() {
         let all = json!({"storage": "s1", "type": kind, "disable": true});
         let error = root.error("storage_create", with(all, given)).await;
         assert_eq!(error.message, says);
-    }
-    for (rate, text) in [
-        (
-            "fast",
-            "'fast' is no rate in bytes per second, such as 10485760 or 10m",
-        ),
-        (
-            "0",
-            "'0' is no rate in bytes per second, such as 10485760 or 10m",
-        ),
-    ] {
-        let asked = json!({"storage": "s1", "type": "lvm", "vgname": "vg0", "disable": true,
-            "saferemove_throughput": rate});
-        let error = root.error("storage_create", asked).await;
-        assert_eq!(error.fields["saferemove_throughput"], text);
-    }
-    let folder = json!({"storage": "d1", "type": "dir", "path": "/d", "disable": true});
-    root.ok("storage_create", folder).await;
-    for (base, text) in [
-        (
-            "none:0.0.1.x",
-            "create storage failed: storage 'none' does not exist",
-        ),
-        (
-            "d1:0.0.1.x",
-            "'d1:0.0.1.x' is on a storage of type 'dir', not iscsi",
-        ),
-    ] {
-        let asked = json!({"storage": "s1", "type": "lvm", "vgname": "vg0", "base": base});
-        let error = root.error("storage_create", asked).await;
-        let said = error.fields.get("base").unwrap_or(&error.message);
-        assert_eq!(said, text);
     }
     let share =
         json!({"storage": "s1", "type": "cifs", "disable": true, "server": "h", "share": "x"});

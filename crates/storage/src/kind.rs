@@ -209,8 +209,13 @@ impl StorageType {
                 ("saferemove-stepsize", Changeable),
                 ("saferemove_throughput", Changeable),
                 ("tagged_only", Changeable),
+                ("encrypted", Fixed),
             ],
-            Self::LvmThin => &[("vgname", Required), ("thinpool", Required)],
+            Self::LvmThin => &[
+                ("vgname", Required),
+                ("thinpool", Required),
+                ("encrypted", Fixed),
+            ],
             Self::ZfsPool => &[
                 ("pool", Required),
                 ("blocksize", Changeable),

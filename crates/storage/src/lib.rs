@@ -339,8 +339,8 @@ pub fn open(
         StorageSpec::Nfs(spec) => Arc::new(mounts::nfs(config, spec, host)),
         StorageSpec::Cifs(spec) => Arc::new(mounts::cifs(config, spec, secret, host)),
         StorageSpec::CephFs(spec) => Arc::new(mounts::cephfs(config, spec, secret, host)),
-        StorageSpec::Lvm(spec) => Arc::new(lvm::Lvm::new(config, spec, host, turns)),
-        StorageSpec::LvmThin(spec) => Arc::new(lvmthin::LvmThin::new(config, spec, host)),
+        StorageSpec::Lvm(spec) => Arc::new(lvm::Lvm::new(config, spec, secret, host, turns)),
+        StorageSpec::LvmThin(spec) => Arc::new(lvmthin::LvmThin::new(config, spec, secret, host)),
         StorageSpec::ZfsPool(spec) => Arc::new(zfspool::ZfsPool::new(config, spec, secret, host)),
         StorageSpec::Iscsi(spec) => Arc::new(iscsi::Iscsi::new(config, spec, host)),
         StorageSpec::IscsiDirect(spec) => {

@@ -101,6 +101,7 @@ fn beds() -> [Bed; 4] {
             StorageSpec::LvmThin(LvmThinSpec {
                 vgname: vgname.clone(),
                 thinpool,
+                encrypted: None,
             }),
         ),
         bed(

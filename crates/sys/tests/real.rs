@@ -230,7 +230,7 @@ async fn is_running(host: &Host, seconds: &str) -> bool {
     found.await.unwrap().success()
 }
 
-/// A deadline ends a program that nobody waits for any more, and with its caller it ends at once.
+/// A deadline ends a program whose caller is gone, and with its caller it ends at once.
 #[tokio::test]
 async fn a_program_with_a_deadline_ends_in_time_whatever_becomes_of_its_caller() {
     let Some(host) = host("deadline") else { return };

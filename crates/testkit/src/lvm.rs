@@ -1,5 +1,6 @@
 //! LVM's programs on the files of a fake host: a volume is a file `/lvm/GROUP/NAME` of its size that
-//! holds its attributes and its pool, and while it is active there is its device `/dev/GROUP/NAME`.
+//! holds its attributes, its pool, and the key that it is encrypted with. While it is active there is its device
+//! `/dev/GROUP/NAME`, and while `cryptsetup` has it open, its plain side in `/dev/mapper`.
 
 use std::path::PathBuf;
 
@@ -12,6 +13,8 @@ use crate::host::Disk;
 struct Volume {
     attributes: Vec<u8>,
     pool: String,
+    /// Empty for a volume in the clear.
+    key: String,
     size: u64,
 }
 
@@ -29,17 +32,22 @@ fn device(full: &str) -> PathBuf {
 fn get(disk: &Disk, full: &str) -> Option<Volume> {
     let path = file(full);
     let content = String::from_utf8(disk.content(&path)?).ok()?;
-    let (attributes, pool) = content.split_once(' ')?;
+    let (attributes, rest) = content.split_once(' ')?;
+    let (pool, key) = rest.split_once(' ').unwrap_or((rest, ""));
     Some(Volume {
         attributes: attributes.as_bytes().to_vec(),
         pool: pool.to_owned(),
+        key: key.to_owned(),
         size: disk.size(&path)?,
     })
 }
 
 fn put(disk: &mut Disk, full: &str, volume: &Volume) -> Option<()> {
     let attributes = String::from_utf8_lossy(&volume.attributes);
-    let content = format!("{attributes} {}", volume.pool);
+    let content = match volume.key.as_str() {
+        "" => format!("{attributes} {}", volume.pool),
+        key => format!("{attributes} {} {key}", volume.pool),
+    };
     disk.put(&file(full), content.into_bytes(), volume.size)
         .ok()?;
     match volume.attributes[4] {
@@ -81,6 +89,64 @@ fn check_free(disk: &Disk, full: &str) -> Result<(), String> {
         Some(_) => Err(format!(
             "  Logical Volume \"{full}\" already exists in volume group"
         )),
+    }
+}
+
+/// The plain side of a volume that `cryptsetup` has open.
+fn plain(full: &str) -> PathBuf {
+    let (group, name) = full.split_once('/').unwrap_or((full, ""));
+    let [group, name] = [group, name].map(|part| part.replace('-', "--"));
+    PathBuf::from(format!("/dev/mapper/{group}-{name}-crypt"))
+}
+
+fn check_closed(disk: &Disk, full: &str) -> Result<(), String> {
+    match disk.content(&plain(full)) {
+        None => Ok(()),
+        Some(_) => Err(format!(
+            "  Logical volume {full} is used by another device."
+        )),
+    }
+}
+
+/// `cryptsetup`, as far as the storage drivers call it. What it opens are volumes.
+pub fn cryptsetup(disk: &mut Disk, command: &Command) -> Output {
+    let words: Vec<&str> = command.args.iter().map(String::as_str).collect();
+    let key = String::from_utf8_lossy(&command.input).into_owned();
+    let code = match words[..] {
+        ["--version"] => 0,
+        ["luksFormat", .., path] => match path
+            .strip_prefix("/dev/")
+            .map(|full| (full, get(disk, full)))
+        {
+            Some((full, Some(mut volume))) if volume.attributes[4] == b'a' && !key.is_empty() => {
+                volume.key = key;
+                put(disk, full, &volume).map_or(1, |()| 0)
+            }
+            _ => 4,
+        },
+        ["open", .., path, _] => match path
+            .strip_prefix("/dev/")
+            .map(|full| (full, get(disk, full)))
+        {
+            Some((_, Some(volume))) if volume.key.is_empty() => 1,
+            Some((_, Some(volume))) if volume.key != key => 2,
+            Some((full, Some(volume))) if volume.attributes[4] == b'a' => {
+                let size = volume.size - EXTENT;
+                disk.put(&plain(full), b"plain".to_vec(), size)
+                    .map_or(1, |()| 0)
+            }
+            _ => 4,
+        },
+        ["close", mapping] => {
+            let path = PathBuf::from("/dev/mapper").join(mapping);
+            if disk.take_away(&path) { 0 } else { 4 }
+        }
+        ["resize", _] => 0,
+        _ => 1,
+    };
+    Output {
+        code: Some(code),
+        ..Output::default()
     }
 }
 
@@ -126,6 +192,7 @@ pub fn lvm(disk: &mut Disk, command: &Command) -> Output {
             .iter()
             .try_fold(String::new(), |printed, full| {
                 find(disk, full)?;
+                check_closed(disk, full)?;
                 disk.take_away(&device(full));
                 disk.take_away(&file(full));
                 Ok(printed + "  Logical volume successfully removed.\n")
@@ -190,6 +257,7 @@ fn create(disk: &mut Disk, words: &[&str]) -> Done {
         let volume = Volume {
             attributes: b"Vwi---tz-k".to_vec(),
             pool: pool.to_owned(),
+            key: String::new(),
             size: size.ok_or("  no size")?,
         };
         (group, volume)
@@ -198,6 +266,7 @@ fn create(disk: &mut Disk, words: &[&str]) -> Done {
         let volume = Volume {
             attributes: b"-wi-a-----".to_vec(),
             pool: String::new(),
+            key: String::new(),
             size: size.ok_or("  no size")?,
         };
         (words.last().copied().unwrap_or_default(), volume)
@@ -210,6 +279,9 @@ fn create(disk: &mut Disk, words: &[&str]) -> Done {
 
 fn change(disk: &mut Disk, words: &[&str], full: &str) -> Done {
     let mut volume = find(disk, full)?;
+    if option(words, "--activate") == Some("n") {
+        check_closed(disk, full)?;
+    }
     for (name, at, letters) in [
         ("--activate", 4, (b'a', b'-')),
         ("--permission", 1, (b'w', b'r')),

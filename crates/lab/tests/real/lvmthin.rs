@@ -22,11 +22,13 @@ fn pool(lab: &Lab, node: &Node) -> Disk {
 }
 
 /// A node with Ostler, and a storage `thin` on that pool.
-fn with_storage(lab: &Lab) -> (&Node, Disk) {
+fn with_storage<'lab>(lab: &'lab Lab, options: &str) -> (&'lab Node, Disk) {
     let node = installed(lab, Kvm::Given);
     let disk = pool(lab, node);
-    node.check("pvesm add lvmthin thin --vgname pve --thinpool data")
-        .unwrap();
+    node.check(&format!(
+        "pvesm add lvmthin thin --vgname pve --thinpool data {options}"
+    ))
+    .unwrap();
     (node, disk)
 }
 
@@ -88,22 +90,73 @@ fn thin_volumes_conform_to_what_storages_promise() {
     assert_eq!(volumes(node, "pve"), [""; 0], "nothing is left");
 }
 
+// covers: S1.15
+#[test]
+#[ignore = "needs the lab: ./x lab test"]
+fn encrypted_volumes_conform_to_what_storages_promise() {
+    let lab = Lab::start(1).unwrap();
+    let node = lab.node(1);
+    let _disk = pool(&lab, node);
+    for (modules, place) in [
+        ("lab_lvm::", "OSTLER_LVM=pve"),
+        ("lab_lvmthin::", "OSTLER_LVM_THIN=pve/data"),
+    ] {
+        conforms(node, modules, &format!("{place} OSTLER_ENCRYPTED=1"));
+        assert_eq!(volumes(node, "pve"), [""; 0], "nothing is left");
+        assert_eq!(plain_sides(node), "", "nothing is open");
+    }
+}
+
+/// What is open of encrypted volumes.
+fn plain_sides(node: &Node) -> String {
+    let listed = node.check("dmsetup ls --target crypt | grep -v '^No devices' || true");
+    listed.unwrap()
+}
+
+// covers: S1.15
+#[test]
+#[ignore = "needs the lab: ./x lab test"]
+fn a_guest_lives_on_encrypted_volumes() {
+    let lab = Lab::start(1).unwrap();
+    let (node, _disk) = with_storage(&lab, "--encrypted 1");
+    lives(node, "/dev/mapper/pve-vm--100--disk--0-crypt");
+    assert_eq!(plain_sides(node), "", "nothing is open");
+    // What is on the disk is of no use without the key, and with it, without Ostler.
+    make_guest(node);
+    node.check("lvchange --activate y --ignoreactivationskip pve/vm-100-disk-0")
+        .unwrap();
+    let key = node.check("ostler storage-key export thin").unwrap();
+    let open = "cryptsetup open --key-file - /dev/pve/vm-100-disk-0 mine";
+    node.check(&format!("printf %s {} | {open}", key.trim()))
+        .unwrap();
+    let plain = node.check("cmp -n 512 /dev/mapper/mine /root/sector.raw && cryptsetup close mine");
+    plain.unwrap();
+    let told = format!("journalctl -o cat | grep -c {} || true", key.trim());
+    assert_eq!(node.check(&told).unwrap().trim(), "0");
+}
+
 #[test]
 #[ignore = "needs the lab: ./x lab test"]
 fn a_guest_lives_on_thin_volumes() {
     let lab = Lab::start(1).unwrap();
-    let (node, _disk) = with_storage(&lab);
+    let (node, _disk) = with_storage(&lab, "");
+    lives(node, "/dev/pve/vm-100-disk-0");
+}
+
+/// All that is done with a guest's volumes, from the first to the last. `device` is what the guest
+/// has open.
+fn lives(node: &Node, device: &str) {
     make_guest(node);
     assert_eq!(volumes(node, "pve"), ["vm-100-disk-0 -"]);
     post(node, "/nodes/n1/qemu/100/status/start", "");
     executes(node, 100);
     assert_eq!(volumes(node, "pve"), ["vm-100-disk-0 a"]);
     // Its own user has the device only as a descriptor.
-    let owner = node.check("stat -Lc %U:%a /dev/pve/vm-100-disk-0").unwrap();
+    let owner = node.check(&format!("stat -Lc %U:%a {device}")).unwrap();
     assert_eq!(owner, "root:660");
 
     grows(node);
-    has_snapshots(node);
+    has_snapshots(node, device);
     moves(node);
     node.check("qm stop 100").unwrap();
     assert_eq!(volumes(node, "pve"), ["vm-100-disk-0 -"]);
@@ -127,17 +180,18 @@ fn grows(node: &Node) {
 }
 
 /// Snapshots of the running guest, without memory and with it.
-fn has_snapshots(node: &Node) {
+fn has_snapshots(node: &Node, device: &str) {
     let mark = |byte: &str| {
-        let write =
-            format!("printf {byte} | dd of=/dev/pve/vm-100-disk-0 bs=1 seek=1M conv=notrunc");
+        let write = format!("printf {byte} | dd of={device} bs=1 seek=1M conv=notrunc");
         node.check(&format!("{write} 2>&1 && sync")).unwrap();
     };
     let marked = || {
         // An inactive volume has no device.
-        let read = "dd if=/dev/pve/vm-100-disk-0 bs=1 skip=1M count=1 iflag=direct,skip_bytes \
-                    2>/dev/null || dd if=/dev/pve/vm-100-disk-0 bs=1 skip=1M count=1 2>/dev/null";
-        node.check(read).unwrap()
+        let read = format!(
+            "dd if={device} bs=1 skip=1M count=1 iflag=direct,skip_bytes 2>/dev/null || \
+             dd if={device} bs=1 skip=1M count=1 2>/dev/null"
+        );
+        node.check(&read).unwrap()
     };
     mark("1");
     post(node, "/nodes/n1/qemu/100/snapshot", "--snapname plain");
@@ -223,7 +277,7 @@ fn is_cloned(node: &Node) {
 #[ignore = "needs the lab: ./x lab test"]
 fn what_ends_with_the_agent_dead_is_let_go_by_the_next_one() {
     let lab = Lab::start(1).unwrap();
-    let (node, _disk) = with_storage(&lab);
+    let (node, _disk) = with_storage(&lab, "");
     make_guest(node);
     post(node, "/nodes/n1/qemu/100/status/start", "");
     executes(node, 100);
@@ -244,7 +298,7 @@ fn what_ends_with_the_agent_dead_is_let_go_by_the_next_one() {
 #[ignore = "needs the lab: ./x lab test"]
 fn groups_of_others_are_left_alone() {
     let lab = Lab::start(1).unwrap();
-    let (node, _disk) = with_storage(&lab);
+    let (node, _disk) = with_storage(&lab, "");
     // A foreign group, with volumes that have the names of guests' disks.
     let other = lab.disk("other", 256 << 20).unwrap();
     let device = node.attach(&other).unwrap();

@@ -53,6 +53,7 @@ impl DiskLvmthinCreate {
             let spec = StorageSpec::LvmThin(LvmThinSpec {
                 vgname: id.to_string(),
                 thinpool: id.to_string(),
+                encrypted: None,
             });
             let content = vec![ContentType::Rootdir, ContentType::Images];
             self.storage = Some(DiskStorage::plan(node, id, spec, content).await?);

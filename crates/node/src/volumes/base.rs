@@ -86,7 +86,7 @@ async fn make_in_turn(node: &NodeContext, device: &str, group: &str) -> Result<(
     let found = volumes.into_iter().next().map(|volume| volume.vg_name);
     match found.as_deref() {
         Some(found) if found == group => return Ok(()),
-        // It is a physical volume of nobody.
+        // It is a physical volume of no group.
         Some("") => {}
         Some(found) => {
             let text = format!("device '{device}' is already used by volume group '{found}'");

@@ -1,6 +1,6 @@
 //! The turns of the cluster's nodes at what all of them see.
 //!
-//! A turn is a key bound to a lease. A lease ends not before its time, so whoever renewed it has the
+//! A turn is a key bound to a lease. A lease ends not before its time, so a node that renewed it has the
 //! turn for that long, and programs are killed some time before: also if the agent is gone by then.
 //! etcd before 3.6 may end leases early (decision 12), so the key is read as well.
 
@@ -35,7 +35,7 @@ pub(super) struct ClusterTurns {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Holder {
     node: NodeName,
-    /// Tells this turn from others of the node.
+    /// Of this turn: a node takes many.
     id: String,
 }
 
@@ -64,7 +64,7 @@ impl ClusterTurns {
         }
     }
 
-    /// Takes a turn that nobody has; none if somebody has it.
+    /// Takes a turn; none if a node has it.
     async fn try_take(&self, what: &str, key: &Key) -> Result<Option<Held>, StoreError> {
         let lease = self.store.grant(HOLDS).await?;
         let holder = Holder {
@@ -99,7 +99,7 @@ impl ClusterTurns {
         }))
     }
 
-    /// Waits until nobody has a turn. Writes down who has it.
+    /// Waits until no node has a turn. Writes down which has it.
     async fn until_free(&self, key: &Key, holder: &mut Option<Holder>) -> Result<(), StoreError> {
         let folder = key
             .as_str()

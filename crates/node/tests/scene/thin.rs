@@ -37,6 +37,7 @@ pub async fn with_storage<T>(mut node: Node<T>) -> Node<T> {
     let spec = StorageSpec::LvmThin(LvmThinSpec {
         vgname: "pve".to_owned(),
         thinpool: "data".to_owned(),
+        encrypted: None,
     });
     let id = "thin".parse().unwrap();
     let config = StorageConfig::new(id, spec, vec![ContentType::Images, ContentType::Rootdir]);

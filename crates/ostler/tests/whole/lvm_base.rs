@@ -52,7 +52,7 @@ async fn a_group_is_made_on_a_unit_that_is_empty() {
         ),
         (
             "local:iso/x.iso".to_owned(),
-            "x",
+            "xx",
             "is on a storage of type 'dir', not iscsi",
         ),
     ] {
@@ -65,7 +65,7 @@ async fn a_group_is_made_on_a_unit_that_is_empty() {
     );
     let made = Command::new("mkfs.ext4").args(["-q", &device]).status();
     assert!(made.unwrap().success());
-    let taken = create(&node, "bad", &volume(1), "x").await.unwrap_err();
+    let taken = create(&node, "bad", &volume(1), "xx").await.unwrap_err();
     assert!(taken.contains("is not empty: it has ext4"), "{taken}");
     assert_eq!(groups(), "san");
 

@@ -170,7 +170,13 @@ impl StorageSpec {
 
     /// Whether all that is written to it is encrypted, with a key that the cluster keeps.
     pub fn is_encrypted(&self) -> bool {
-        matches!(self, Self::ZfsPool(spec) if spec.encrypted == Some(true))
+        let encrypted = match self {
+            Self::ZfsPool(spec) => spec.encrypted,
+            Self::Lvm(spec) => spec.encrypted,
+            Self::LvmThin(spec) => spec.encrypted,
+            _ => None,
+        };
+        encrypted == Some(true)
     }
 
     /// The volume that it lies on, of another storage.

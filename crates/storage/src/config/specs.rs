@@ -188,6 +188,9 @@ pub struct LvmSpec {
     /// Only volumes with the tag of a guest are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tagged_only: Option<bool>,
+    /// Volumes are encrypted with a key that the cluster keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
 }
 
 /// Thin volumes in a pool of LVM's.
@@ -197,6 +200,9 @@ pub struct LvmThinSpec {
     pub vgname: String,
     /// The pool in it.
     pub thinpool: String,
+    /// Volumes are encrypted with a key that the cluster keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
 }
 
 /// A dataset of ZFS, whose images are volumes.

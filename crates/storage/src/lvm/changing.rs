@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use model::VmId;
 
-use super::{THICK, Tools, Volume, freed, parse_name, tag};
+use super::{THICK, Tools, freed, parse_name, tag};
 use crate::{StorageError, Turn};
 
 /// A group while nothing else changes it.
@@ -62,11 +62,6 @@ impl Changing {
         self.group.run_until(deadline, volume, program, args).await
     }
 
-    async fn get(&self, name: &str) -> Result<Volume, StorageError> {
-        let found = self.find(name).await?;
-        found.ok_or_else(|| self.group.no_volume(name))
-    }
-
     /// Makes a volume, and leaves it inactive. `Exists` where there is one of that name, of whatever
     /// kind. A failure leaves nothing.
     pub(super) async fn create(
@@ -79,7 +74,7 @@ impl Changing {
         if volumes.iter().any(|volume| volume.name == name) {
             return Err(self.group.exists(name));
         }
-        let (size, tag) = (format!("{size}b"), tag(owner));
+        let (size, tag) = (format!("{}b", self.group.whole_size(size)), tag(owner));
         // The host's automatic activation skips it; `attach` activates it. No signature of an
         // earlier volume must be found in it.
         let how = ["--yes", "--setautoactivation", "n", "--wipesignatures", "y"];
@@ -87,10 +82,7 @@ impl Changing {
         let args = [&how[..], &what, &[self.group.name.as_str()]].concat();
         let made = match self.run(name, "lvcreate", &args).await {
             // Wiping needed it to be active.
-            Ok(_) => {
-                let off = ["--activate", "n", &self.group.full(name)];
-                self.group.run(name, "lvchange", &off).await.map(drop)
-            }
+            Ok(_) => self.finish_new(name).await,
             Err(error) => Err(error),
         };
         if made.is_err() && !matches!(made, Err(StorageError::Exists { .. })) {
@@ -99,25 +91,34 @@ impl Changing {
         made
     }
 
+    /// Encrypts a new volume that is active, and deactivates it.
+    async fn finish_new(&self, name: &str) -> Result<(), StorageError> {
+        self.group.format(name).await?;
+        let off = ["--activate", "n", &self.group.full(name)];
+        self.group.run(name, "lvchange", &off).await.map(drop)
+    }
+
     pub(super) async fn remove(&self, name: &str) -> Result<bool, StorageError> {
         let deadline = self.turn.keep().await?;
         self.group.remove_until(deadline, name, THICK).await
     }
 
     pub(super) async fn grow(&self, name: &str, size: u64) -> Result<(), StorageError> {
-        if self.get(name).await?.size() >= size {
-            return Ok(());
+        let whole = self.group.whole_size(size);
+        if self.get(name).await?.size() < whole {
+            let (whole, full) = (format!("{whole}b"), self.group.full(name));
+            let args = ["--size", whole.as_str(), &full];
+            self.run(name, "lvextend", &args).await?;
         }
-        let (size, full) = (format!("{size}b"), self.group.full(name));
-        let args = ["--size", size.as_str(), &full];
-        self.run(name, "lvextend", &args).await.map(drop)
+        self.group.grow_open(name).await
     }
 
     /// Takes the name from a volume that is freed. False where there was none.
     pub(super) async fn give_up(&self, name: &str) -> Result<bool, StorageError> {
-        if !self.has(name).await? {
+        if self.find(name).await?.is_none() {
             return Ok(false);
         }
+        self.group.close(name).await?;
         let args = [self.group.name.as_str(), name, &freed(name)];
         self.run(name, "lvrename", &args).await.map(|_| true)
     }
@@ -136,6 +137,7 @@ impl Changing {
         let volume = match (source, target) {
             (Some(_), Some(_)) if from != to => return Err(self.group.exists(to)),
             (Some(volume), None) => {
+                self.group.close(from).await?;
                 let args = [self.group.name.as_str(), from, to];
                 self.run(from, "lvrename", &args).await?;
                 volume

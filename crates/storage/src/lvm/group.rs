@@ -7,7 +7,7 @@
 //! LVM's lock is a file of the node. The changes of a group that other nodes change too are made
 //! in the turns that `super::changing` takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use sys::{SharedHost, SysError};
 use tokio::sync::Mutex;
 
+use super::crypt::Crypt;
 use super::programs::{GROUP_LEFT_OUT, LvmPrograms};
 use crate::StorageError;
 use crate::attach::{Attacher, Attachments};
@@ -133,14 +134,23 @@ pub(crate) struct Group {
     programs: LvmPrograms,
     turn: Arc<Mutex<()>>,
     attachments: Attachments,
+    /// Of an encrypted storage.
+    pub(super) crypt: Option<Crypt>,
 }
 
 impl Group {
-    pub(crate) fn new(storage: StorageId, name: &str, host: SharedHost) -> Self {
+    /// With `crypt`, all volumes are encrypted.
+    pub(crate) fn new(
+        storage: StorageId,
+        name: &str,
+        host: SharedHost,
+        crypt: Option<Crypt>,
+    ) -> Self {
         Self {
             storage,
             name: name.to_owned(),
             programs: LvmPrograms::new(host.clone()),
+            crypt,
             host,
             turn: Arc::default(),
             attachments: Attachments::default(),
@@ -223,6 +233,7 @@ impl Group {
         name: &str,
         kind: &str,
     ) -> Result<bool, StorageError> {
+        self.close(name).await?;
         let how = ["--force", "--yes"];
         let removing = self.run_on(deadline, (name, kind), "lvremove", &how);
         let printed = removing.await?;
@@ -282,11 +293,17 @@ impl Group {
             }
         }
         self.run_on(None, (name, kind), "lvchange", how).await?;
-        let device = self.host.resolve(&self.path(name)).await;
-        let device = device.map_err(|error| match error.is_not_found() {
-            true => self.no_volume(name),
-            false => StorageError::of(&self.storage, error),
-        })?;
+        let resolve = async |path: &Path| {
+            let device = self.host.resolve(path).await;
+            device.map_err(|error| match error.is_not_found() {
+                true => self.no_volume(name),
+                false => StorageError::of(&self.storage, error),
+            })
+        };
+        let mut device = resolve(&self.path(name)).await?;
+        if self.is_encrypted() {
+            device = resolve(&self.opened(name).await?).await?;
+        }
         self.attachments.add(name, by);
         Ok(BlockSource::Device(device.display().to_string()))
     }
@@ -307,6 +324,10 @@ impl Group {
     /// Deactivates a volume of a kind that is attached no more. If it is still open, an agent that has
     /// died had attached it for a process that still runs.
     pub(crate) async fn deactivate(&self, name: &str, kind: &str) -> Result<(), StorageError> {
+        match self.close(name).await {
+            Err(StorageError::InUse { .. }) => return Ok(()),
+            closed => closed?,
+        }
         let how = ["--activate", "n"];
         match self.run_on(None, (name, kind), "lvchange", &how).await {
             Err(StorageError::InUse { .. }) => Ok(()),

@@ -6,6 +6,8 @@
 //! what was interrupted is found by the next one that frees it.
 
 mod changing;
+mod crypt;
+mod encryption;
 mod group;
 mod names;
 mod programs;
@@ -19,6 +21,7 @@ use model::{BlockFormat, BlockSpec, VmId};
 use sys::{SharedHost, SpaceUsage};
 use tokio::sync::Mutex;
 
+pub(crate) use self::crypt::Crypt;
 pub(crate) use self::group::{Group, Volume};
 pub(crate) use self::names::parse_guest_name;
 pub use self::programs::LvmPrograms;
@@ -57,10 +60,13 @@ impl Lvm {
     pub(crate) fn new(
         config: StorageConfig,
         spec: LvmSpec,
+        key: Option<String>,
         host: SharedHost,
         turns: Arc<dyn Turns>,
     ) -> Self {
-        let group = Group::new(config.id().clone(), &spec.vgname, host);
+        let is_encrypted = spec.encrypted == Some(true);
+        let crypt = is_encrypted.then(|| Crypt::new(host.clone(), key));
+        let group = Group::new(config.id().clone(), &spec.vgname, host, crypt);
         let turns = match spec.shared {
             Some(true) => turns,
             _ => Arc::new(Alone),
@@ -93,7 +99,7 @@ impl Lvm {
             name: volume.name.clone(),
             content: said.content,
             format: said.format,
-            size: volume.size(),
+            size: self.tools.group.size_of(volume),
             used: Some(volume.size()),
             created: volume.created(),
             owner: said.owner,
@@ -120,8 +126,9 @@ impl Tools {
         Ok(volumes.find(|volume| volume.name == name && volume.is_thick()))
     }
 
-    async fn has(&self, name: &str) -> Result<bool, StorageError> {
-        Ok(self.find(name).await?.is_some())
+    async fn get(&self, name: &str) -> Result<Volume, StorageError> {
+        let found = self.find(name).await?;
+        found.ok_or_else(|| self.group.no_volume(name))
     }
 }
 
@@ -134,7 +141,7 @@ impl Storage for Lvm {
     /// A group needs nothing to be used. One that is missing is found by `status`, as with Proxmox
     /// VE.
     async fn activate(&self) -> Result<(), StorageError> {
-        Ok(())
+        self.tools.group.check_crypt().await
     }
 
     async fn status(&self) -> Result<SpaceUsage, StorageError> {
@@ -206,8 +213,15 @@ impl Storage for Lvm {
 
     async fn zero(&self, name: &str) -> Result<(), StorageError> {
         self.parse(name)?;
-        self.tools.zero(name, &Alone).await?;
-        self.tools.group.deactivate(name, THICK).await
+        let tools = &self.tools;
+        let size = tools
+            .get(name)
+            .await
+            .map(|volume| tools.group.size_of(&volume))?;
+        tools.group.activate(name, THICK).await?;
+        let plain = tools.group.opened(name).await?;
+        tools.zero((&plain, size), &Alone).await?;
+        tools.group.deactivate(name, THICK).await
     }
 
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
@@ -272,7 +286,7 @@ impl Storage for Lvm {
 
     fn path(&self, name: &str) -> Result<PathBuf, StorageError> {
         self.parse(name)?;
-        Ok(self.tools.group.path(name))
+        Ok(self.tools.group.plain_path(name))
     }
 
     fn files(&self) -> Option<&dyn FileVolumes> {

@@ -1,6 +1,7 @@
 //! Overwriting volumes with zeros. It takes as long as their disks do, and no change of the group
 //! waits for it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ const REST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(300);
 
 impl Tools {
-    /// Frees a volume so that nobody reads what it held: takes its name, zeroes it, removes it. What
+    /// Frees a volume and what it held: takes its name, zeroes it, removes it. What
     /// an earlier attempt has not finished goes first.
     pub(super) async fn free_safely(self: &Arc<Self>, name: &str) -> Result<bool, StorageError> {
         let was_left = self.finish(name).await?;
@@ -39,7 +40,7 @@ impl Tools {
         }
     }
 
-    /// Zeroes and removes a volume whose name was taken from it. Nobody else does meanwhile, on no
+    /// Zeroes and removes a volume whose name was taken from it. No other call does meanwhile, on no
     /// node: what is removed may be another volume's at once. False where there was none.
     async fn finish(self: &Arc<Self>, name: &str) -> Result<bool, StorageError> {
         let doomed = freed(name);
@@ -61,21 +62,23 @@ impl Tools {
         name: &str,
         turn: &dyn Turn,
     ) -> Result<bool, StorageError> {
-        if !self.has(name).await? {
+        let Some(found) = self.find(name).await? else {
             return Ok(false);
-        }
-        self.zero(name, turn).await?;
+        };
+        self.group.activate(name, THICK).await?;
+        let device = self.group.path(name);
+        self.zero((&device, found.size()), turn).await?;
         let name = name.to_owned();
         self.change(|changing| async move { changing.remove(&name).await })
             .await
     }
 
-    /// Activates a volume and overwrites it with zeros, no faster than `saferemove_throughput` says.
-    pub(super) async fn zero(&self, name: &str, turn: &dyn Turn) -> Result<(), StorageError> {
-        let group = &self.group;
-        let found = self.find(name).await?;
-        let size = found.ok_or_else(|| group.no_volume(name))?.size();
-        group.activate(name, THICK).await?;
+    /// Overwrites a device with zeros, no faster than `saferemove_throughput` says.
+    pub(super) async fn zero(
+        &self,
+        (device, size): (&Path, u64),
+        turn: &dyn Turn,
+    ) -> Result<(), StorageError> {
         let rate = self.spec.saferemove_throughput.as_ref();
         let rate = rate.map(WipeRate::bytes_per_s);
         let piece = rate.map_or(PIECE, |rate| rate.clamp(LEAST_PIECE, PIECE));
@@ -84,7 +87,7 @@ impl Tools {
         while at < size {
             let length = (piece - piece % LEAST_PIECE).min(size - at);
             let deadline = turn.keep().await?;
-            self.zero_piece(name, (at, length), deadline).await?;
+            self.zero_piece(device, (at, length), deadline).await?;
             at += length;
             let due = rate.map(|rate| Duration::from_secs_f64(at as f64 / rate as f64));
             rest_until(due.unwrap_or_default(), begun, turn).await?;
@@ -94,12 +97,12 @@ impl Tools {
 
     async fn zero_piece(
         &self,
-        name: &str,
+        device: &Path,
         (offset, length): (u64, u64),
         deadline: Option<Duration>,
     ) -> Result<(), StorageError> {
         let step = self.spec.saferemove_stepsize.unwrap_or(STEP_MIB) << 20;
-        let device = self.group.path(name).display().to_string();
+        let device = device.display().to_string();
         let [step, offset, length] = [step, offset, length].map(|bytes| bytes.to_string());
         let which = ["--offset", &offset, "--length", &length, &device];
         let command = Command::new("blkdiscard")

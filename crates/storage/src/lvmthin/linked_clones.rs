@@ -46,8 +46,9 @@ impl LinkedClones for LvmThin {
         let volumes = self.tools.layout().await?;
         let mut ours = volumes.iter().filter(|volume| self.tools.has(volume));
         let found = ours.find(|volume| volume.name == base);
+        let found = found.ok_or_else(|| self.tools.no_volume(base))?;
         Ok(NewClone {
-            size: found.ok_or_else(|| self.tools.no_volume(base))?.size(),
+            size: self.tools.size_of(found),
             name: self.free_name(owner, &volumes, taken),
         })
     }

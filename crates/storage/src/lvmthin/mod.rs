@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use model::{BlockFormat, BlockSource, BlockSpec, VmId};
-use sys::{SharedHost, SpaceUsage};
+use sys::{Command, SharedHost, SpaceUsage};
 
 pub(crate) use crate::lvm::parse_guest_name as parse_name;
-use crate::lvm::{Group, Volume, check_raw};
+use crate::lvm::{Crypt, Group, Volume, check_raw};
 use crate::names::free_disk_number;
 use crate::{
     AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, LvmThinSpec, Snapshots, Storage,
@@ -35,8 +35,15 @@ pub(crate) struct LvmThin {
 }
 
 impl LvmThin {
-    pub(crate) fn new(config: StorageConfig, spec: LvmThinSpec, host: SharedHost) -> Self {
-        let group = Group::new(config.id().clone(), &spec.vgname, host);
+    pub(crate) fn new(
+        config: StorageConfig,
+        spec: LvmThinSpec,
+        key: Option<String>,
+        host: SharedHost,
+    ) -> Self {
+        let is_encrypted = spec.encrypted == Some(true);
+        let crypt = is_encrypted.then(|| Crypt::new(host.clone(), key));
+        let group = Group::new(config.id().clone(), &spec.vgname, host, crypt);
         let pool = spec.thinpool;
         let tools = Tools {
             group,
@@ -65,7 +72,7 @@ impl LvmThin {
             name: volume.name.clone(),
             content: said.content,
             format: said.format,
-            size: volume.size(),
+            size: self.tools.size_of(volume),
             used: volume.used(),
             created: volume.created(),
             owner: said.owner,
@@ -238,6 +245,30 @@ impl Tools {
         made
     }
 
+    async fn activate(&self, name: &str) -> Result<(), StorageError> {
+        let how = ["--activate", "y", "--ignoreactivationskip"];
+        let full = self.full(name);
+        let args = [&how[..], &[&full]].concat();
+        self.run(name, "lvchange", &args).await.map(drop)
+    }
+
+    /// Encrypts a volume that was just made, where the storage is encrypted. A failure leaves nothing.
+    async fn encrypt_new(&self, name: &str) -> Result<(), StorageError> {
+        if !self.is_encrypted() {
+            return Ok(());
+        }
+        let encrypted = async {
+            self.activate(name).await?;
+            self.format(name).await?;
+            self.deactivate(name, &self.kind()).await
+        };
+        let encrypted = encrypted.await;
+        if encrypted.is_err() {
+            let _ = self.remove(name).await;
+        }
+        encrypted
+    }
+
     /// Removes a volume of the pool. False where there was none.
     async fn remove(&self, name: &str) -> Result<bool, StorageError> {
         self.seen().forget(|seen| seen == name);
@@ -259,6 +290,9 @@ impl Tools {
         all.extend(rest.into_iter().filter(is_there));
         if all.is_empty() {
             return Ok(false);
+        }
+        for name in &all {
+            self.close(name).await?;
         }
         let full: Vec<String> = all.iter().map(|name| self.full(name)).collect();
         let mut args = vec!["--force", "--yes"];
@@ -301,6 +335,7 @@ impl Tools {
             Some(volume) => {
                 self.check_new(to, &volumes)?;
                 self.check_no_snapshots_among(&volumes, from)?;
+                self.close(from).await?;
                 let args = [self.group.name.as_str(), from, to];
                 self.run(from, "lvrename", &args).await?;
                 volume
@@ -325,6 +360,7 @@ impl Storage for LvmThin {
 
     /// Once the pool was seen active, no program is asked for it: LVM activates it with its volumes.
     async fn activate(&self) -> Result<(), StorageError> {
+        self.tools.check_crypt().await?;
         if self.tools.is_active.load(Ordering::SeqCst) {
             return Ok(());
         }
@@ -413,11 +449,34 @@ impl Storage for LvmThin {
         let name = name.to_owned();
         let allocate = |tools: Arc<Tools>| async move {
             tools.check_new(&name, &tools.layout().await?)?;
-            let (size, pool) = (format!("{size}b"), tools.full(&tools.pool));
-            let args = ["--virtualsize", &size, "--thinpool", &pool];
-            tools.create_new(&name, &args).await
+            let (size, pool) = (tools.whole_size(size), tools.full(&tools.pool));
+            let args = ["--virtualsize", &format!("{size}b"), "--thinpool", &pool];
+            tools.create_new(&name, &args).await?;
+            tools.encrypt_new(&name).await
         };
         self.tools.change(allocate).await
+    }
+
+    /// What an encrypted volume has never written reads as anything.
+    fn new_images_are_zero(&self) -> bool {
+        !self.tools.is_encrypted()
+    }
+
+    async fn zero(&self, name: &str) -> Result<(), StorageError> {
+        self.parse(name)?;
+        let name = name.to_owned();
+        let zero = |tools: Arc<Tools>| async move {
+            tools.activate(&name).await?;
+            let plain = tools.opened(&name).await?.display().to_string();
+            let command = Command::new("blkdiscard")
+                .args(["--force", "--zeroout", &plain])
+                .timeout(None);
+            let zeroed = tools.host.run(command).await;
+            let zeroed = zeroed.and_then(|output| output.checked("blkdiscard"));
+            zeroed.map_err(|error| StorageError::of(&tools.storage, error))?;
+            tools.deactivate(&name, &tools.kind()).await
+        };
+        self.tools.change(zero).await
     }
 
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
@@ -432,12 +491,13 @@ impl Storage for LvmThin {
         let name = name.to_owned();
         let resize = |tools: Arc<Tools>| async move {
             let found = tools.find(&name).await?;
-            if found.ok_or_else(|| tools.no_volume(&name))?.size() >= size {
-                return Ok(());
+            let whole = tools.whole_size(size);
+            if found.ok_or_else(|| tools.no_volume(&name))?.size() < whole {
+                let (whole, full) = (format!("{whole}b"), tools.full(&name));
+                let args = ["--size", &whole, &full];
+                tools.run(&name, "lvextend", &args).await?;
             }
-            let (size, full) = (format!("{size}b"), tools.full(&name));
-            let args = ["--size", &size, &full];
-            tools.run(&name, "lvextend", &args).await.map(drop)
+            tools.grow_open(&name).await
         };
         self.tools.change(resize).await
     }
@@ -478,7 +538,7 @@ impl Storage for LvmThin {
 
     fn path(&self, name: &str) -> Result<PathBuf, StorageError> {
         self.parse(name)?;
-        Ok(self.tools.path(name))
+        Ok(self.tools.plain_path(name))
     }
 
     fn files(&self) -> Option<&dyn FileVolumes> {

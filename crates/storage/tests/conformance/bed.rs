@@ -102,18 +102,23 @@ impl Bed {
         Some(bed)
     }
 
-    /// `OSTLER_LVM_THIN=group/pool`
+    /// `OSTLER_LVM_THIN=group/pool`; encrypted with `OSTLER_ENCRYPTED=1`.
     pub(crate) fn lvmthin(case: &str) -> Self {
         let (vgname, thinpool) = variable_pair("OSTLER_LVM_THIN", '/');
-        let spec = StorageSpec::LvmThin(LvmThinSpec { vgname, thinpool });
+        let spec = StorageSpec::LvmThin(LvmThinSpec {
+            vgname,
+            thinpool,
+            encrypted: encrypted(),
+        });
         Self::of_devices(case, spec)
     }
 
-    /// `OSTLER_LVM=group`
+    /// `OSTLER_LVM=group`; encrypted with `OSTLER_ENCRYPTED=1`.
     pub(crate) fn lvm(case: &str) -> Self {
         let spec = StorageSpec::Lvm(LvmSpec {
             vgname: variable("OSTLER_LVM"),
             saferemove: Some(true),
+            encrypted: encrypted(),
             ..LvmSpec::default()
         });
         Self::of_devices(case, spec)
@@ -185,6 +190,7 @@ impl Bed {
         let config = StorageConfig::new(id("case"), spec, content);
         let mut bed = Self::new(case, config, BlockFormat::Raw);
         bed.is_slow = true;
+        bed.secret = encrypted().map(|_| "0123456789abcdef".repeat(4));
         bed
     }
 
@@ -270,6 +276,10 @@ fn sparse() -> FolderOptions {
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("the lab says {name}"))
+}
+
+fn encrypted() -> Option<bool> {
+    std::env::var_os("OSTLER_ENCRYPTED").map(|_| true)
 }
 
 fn variable_pair(name: &str, between: char) -> (String, String) {

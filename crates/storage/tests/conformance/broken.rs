@@ -269,7 +269,12 @@ async fn lay_out(bed: &Bed, storage: &Arc<dyn Storage>, method: &Method) -> Name
 
 async fn assert_after(storage: &dyn Storage, method: &Method, names: &Names) {
     match method.after {
-        Some((byte, name)) => assert_holds(storage, name(names), byte).await,
+        Some((byte, name)) => {
+            if byte == 0 && storage.config().spec.is_encrypted() {
+                storage.zero(name(names)).await.unwrap();
+            }
+            assert_holds(storage, name(names), byte).await;
+        }
         None => assert_eq!(storage.stat(&names.image).await.unwrap(), None),
     }
 }

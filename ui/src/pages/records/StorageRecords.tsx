@@ -31,8 +31,11 @@ const OF_TYPE: Record<string, { fixed: string[]; changed: string[] }> = {
       'content-dirs',
     ],
   },
-  lvm: { fixed: ['vgname'], changed: ['shared', 'saferemove', 'tagged_only'] },
-  lvmthin: { fixed: ['vgname', 'thinpool'], changed: [] },
+  lvm: {
+    fixed: ['vgname', 'base', 'encrypted'],
+    changed: ['shared', 'saferemove', 'saferemove_throughput', 'tagged_only'],
+  },
+  lvmthin: { fixed: ['vgname', 'thinpool', 'encrypted'], changed: [] },
   zfspool: { fixed: ['pool', 'encrypted'], changed: ['sparse', 'blocksize'] },
   iscsi: { fixed: ['portal', 'target'], changed: [] },
   iscsidirect: { fixed: ['portal', 'target'], changed: [] },

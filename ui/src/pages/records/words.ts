@@ -40,7 +40,7 @@ const PARAMS: Record<string, Text> = {
   sparse: { label: 'Sparse', hint: 'Volumes take only what is written.' },
   encrypted: {
     label: 'Encrypted',
-    hint: 'Its dataset must not be there yet. The cluster keeps the key: export a copy of it.',
+    hint: 'The cluster keeps the key: export a copy of it. A dataset of ZFS must not be there yet.',
   },
   blocksize: { label: 'Block size', hint: 'Of new volumes: 16k' },
   server: { label: 'Server', hint: 'A name or an address.' },
@@ -56,7 +56,9 @@ const PARAMS: Record<string, Text> = {
   is_mountpoint: { label: 'Is a mount point', hint: 'Not used while nothing is mounted there.' },
   'content-dirs': { label: 'Folders of contents', hint: 'iso=discs,backup=b' },
   nocow: { label: 'Without copy on write', hint: 'New images have no checksums.' },
+  base: { label: 'On the unit', hint: 'A volume of an iSCSI storage; the group is made on it.' },
   saferemove: { label: 'Zero what is freed' },
+  saferemove_throughput: { label: 'Rate of zeroing', hint: 'In bytes per second: 10m' },
   tagged_only: { label: 'Only tagged volumes' },
   preallocation: { label: 'Preallocation' },
   keyboard: { label: 'Keyboard', hint: 'Of screens.' },
