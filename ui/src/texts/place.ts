@@ -27,6 +27,7 @@ export const place = {
       mappings: 'Mappings',
       cpuModels: 'CPU models',
       profiles: 'Profiles',
+      tiers: 'Tiers',
       snapshots: 'Snapshots',
       snapshotJobs: 'Snapshot jobs',
       options: 'Options',

@@ -22,6 +22,7 @@ mod samples;
 mod sessions;
 mod snapshot_jobs;
 mod snapshots;
+mod tiers;
 mod users;
 mod volumes;
 

@@ -105,6 +105,7 @@ mod roll_back;
 mod seed;
 mod snapshot_job_run;
 mod terminal;
+mod tier_apply;
 mod volume_arrive;
 mod volume_copy;
 mod volume_copy_file;
@@ -209,6 +210,7 @@ pub use qemu_suspend_to_disk::QemuSuspendToDisk;
 pub use qemu_template::QemuTemplate;
 pub use qemu_vncproxy::QemuVncproxy;
 pub use snapshot_job_run::SnapshotJobRun;
+pub use tier_apply::TierApply;
 pub use volume_copy::{NewImage, VolumeCopy};
 pub use volume_copy_file::VolumeCopyFile;
 pub use volume_create::VolumeCreate;
@@ -272,6 +274,7 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<QemuSuspendToDisk>()
         .with::<QemuTemplate>()
         .with::<QemuVncproxy>()
+        .with::<TierApply>()
         .with::<VolumeCopy>()
         .with::<VolumeCopyFile>()
         .with::<VolumeCreate>()

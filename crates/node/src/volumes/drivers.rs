@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::StorageId;
-use storage::Storage;
+use storage::{Storage, Tiers};
 use store::Revision;
 use sys::SharedHost;
 
@@ -13,6 +13,7 @@ use crate::StorageEntry;
 
 pub struct Drivers {
     host: SharedHost,
+    tiers: Option<Arc<dyn Tiers>>,
     known: Mutex<BTreeMap<StorageId, Known>>,
 }
 
@@ -23,9 +24,10 @@ struct Known {
 }
 
 impl Drivers {
-    pub(crate) fn new(host: SharedHost) -> Self {
+    pub(crate) fn new(host: SharedHost, tiers: Option<Arc<dyn Tiers>>) -> Self {
         Self {
             host,
+            tiers,
             known: Mutex::default(),
         }
     }
@@ -43,6 +45,9 @@ impl Drivers {
             Some(known) if known.revision == *modified => known.driver.clone(),
             _ => {
                 let driver = storage::open(config.clone(), secret.clone(), self.host.clone());
+                if let (Some(tiered), Some(tiers)) = (driver.tiered(), &self.tiers) {
+                    tiered.follow(tiers.clone());
+                }
                 let revision = *modified;
                 let new = Known {
                     driver: driver.clone(),
@@ -78,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_driver_is_kept_until_its_record_changes() {
-        let drivers = Drivers::new(Arc::new(FakeHost::new(Faults::default())));
+        let drivers = Drivers::new(Arc::new(FakeHost::new(Faults::default())), None);
         let first = drivers.of(&entry("d1", 7));
         assert!(Arc::ptr_eq(&first, &drivers.of(&entry("d1", 7))));
         assert!(!Arc::ptr_eq(&first, &drivers.of(&entry("d2", 7))));

@@ -42,6 +42,7 @@ mod snapshot_job;
 mod snapshots;
 mod storage_key;
 mod terminal;
+mod tier;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -71,7 +72,7 @@ pub(crate) enum Known {
 }
 
 /// Programs whose commands are in a table.
-const PROGRAMS: [Program; 11] = [
+const PROGRAMS: [Program; 12] = [
     pct::PROGRAM,
     qm::PROGRAM,
     pvecm::PROGRAM,
@@ -83,6 +84,7 @@ const PROGRAMS: [Program; 11] = [
     snapshot_job::PROGRAM,
     snapshots::PROGRAM,
     storage_key::PROGRAM,
+    tier::PROGRAM,
 ];
 
 impl Known {
