@@ -202,7 +202,7 @@ impl Selected {
                 continue;
             };
             let there = match driver.activate().await {
-                Ok(()) => tiered.tiered(None).await,
+                Ok(()) => tiered.compare().await,
                 Err(error) => Err(error),
             };
             match there {

@@ -80,8 +80,8 @@ pub trait Tiered: Send + Sync {
     /// Says whom to ask. Without it no guest has a tier.
     fn follow(&self, tiers: Arc<dyn Tiers>);
 
-    /// The volumes of guests, or the one of this name.
-    async fn tiered(&self, name: Option<&str>) -> Result<Vec<TieredVolume>, StorageError>;
+    /// The volumes of guests, with what differs.
+    async fn compare(&self) -> Result<Vec<TieredVolume>, StorageError>;
 
     /// Makes a volume what its tier says, as far as that can be done, and says what was different.
     /// May be repeated. `NoVolume` where it is gone.

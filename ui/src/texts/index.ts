@@ -67,6 +67,7 @@ const TASKS: Record<string, string> = {
   zpoolonline: 'Bring disk online',
   zpoolclear: 'Clear errors',
   zpoolscrub: 'Scrub',
+  tierapply: 'Apply tiers',
   startall: 'Start all',
   stopall: 'Shut down all',
   migrateall: 'Migrate all',

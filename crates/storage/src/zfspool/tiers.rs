@@ -62,6 +62,7 @@ const fn of_trees(name: &'static str) -> Known {
 
 const BLOCK_SIZE: &str = "volblocksize";
 const SET_ASIDE: &str = "refreservation";
+const RESERVED: &str = "reservation";
 
 const PROPERTIES: &[Known] = &[
     of_trees("atime"),
@@ -80,7 +81,7 @@ const PROPERTIES: &[Known] = &[
     },
     Known {
         is_size: true,
-        ..of_both("reservation")
+        ..of_both(RESERVED)
     },
     of_both("secondarycache"),
     of_both("sync"),
@@ -177,13 +178,21 @@ fn pair(name: &str, value: &str) -> String {
 }
 
 impl Found {
-    /// Whether a value is what the tier has set, or what a volume of full size begins with.
+    /// Whether a value is what the tier has set, or what a volume begins with: a reservation that was
+    /// taken back is shown as one of none that was set.
     fn is_ours(&self, known: &Known, value: &Value) -> bool {
         let noted = self.note.get(known.name);
         if !value.is_own || noted.is_some_and(|noted| self.is_as(known, value, noted)) {
             return true;
         }
-        known.name == SET_ASIDE && noted.is_none() && self.is_as(known, value, "auto")
+        noted.is_none()
+            && match known.name {
+                SET_ASIDE => ["auto", "none"]
+                    .iter()
+                    .any(|made| self.is_as(known, value, made)),
+                RESERVED => bytes(&value.text) == Some(0),
+                _ => false,
+            }
     }
 
     /// Whether a value is what was asked for: `auto` is the size of the volume, or a bit more.
@@ -352,9 +361,8 @@ impl Tiered for ZfsPool {
         let _ = self.tiers.set(tiers);
     }
 
-    async fn tiered(&self, name: Option<&str>) -> Result<Vec<TieredVolume>, StorageError> {
-        let dataset = name.map(|name| self.dataset(name)).transpose()?;
-        let found = self.found(dataset.as_deref()).await?;
+    async fn compare(&self) -> Result<Vec<TieredVolume>, StorageError> {
+        let found = self.found(None).await?;
         // Linked clones have the names that they are listed by.
         let listed = self.tools.datasets().await?;
         let mut volumes = Vec::new();
@@ -409,8 +417,11 @@ impl Tiered for ZfsPool {
                 set.push(pair(&one.property, to));
             }
         }
-        let is_noted = found.noted.as_ref() == Some(&tier.name) && next == found.note;
-        if set.is_empty() && (is_noted || next.is_empty()) {
+        let is_noted = match &found.noted {
+            Some(noted) => *noted == tier.name && next == found.note,
+            None => next.is_empty(),
+        };
+        if set.is_empty() && is_noted {
             return Ok(differences);
         }
         set.push(note(&tier.name, &next));
@@ -425,7 +436,7 @@ impl Tiered for ZfsPool {
 /// A reservation cannot be inherited: without the tier there is none.
 fn inherit<'a>(property: &'a str, full: &'a str) -> [&'a str; 3] {
     match property {
-        "reservation" => ["set", "reservation=none", full],
+        RESERVED => ["set", "reservation=none", full],
         _ => ["inherit", property, full],
     }
 }
@@ -522,6 +533,24 @@ mod tests {
         assert_eq!(verdicts(&found, Some(&gold)), expected);
         let same = tier(&[("volblocksize", "16K"), ("refreservation", "auto")]);
         assert!(found.differences(Some(&same)).is_empty());
+    }
+
+    /// A reservation that was taken back is shown as one of none that was set.
+    #[test]
+    fn what_a_volume_begins_with_was_not_set_by_hand() {
+        let wanted = tier(&[("refreservation", "auto"), ("reservation", "4M")]);
+        let sparse = volume(&["refreservation\t0\tlocal", "reservation\t0\tlocal"]);
+        let expected = [
+            ("refreservation".to_owned(), "set"),
+            ("reservation".to_owned(), "set"),
+        ];
+        assert_eq!(verdicts(&sparse, Some(&wanted)), expected);
+        let by_hand = volume(&["refreservation\t524288\tlocal", "reservation\t8192\tlocal"]);
+        let expected = [
+            ("refreservation".to_owned(), "kept"),
+            ("reservation".to_owned(), "kept"),
+        ];
+        assert_eq!(verdicts(&by_hand, Some(&wanted)), expected);
     }
 
     #[test]
