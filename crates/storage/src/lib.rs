@@ -63,7 +63,7 @@ pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{
     BtrfsSpec, CephFsSpec, CifsSpec, CommonConfig, DirSpec, FolderNames, FolderOptions,
     IscsiDirectSpec, IscsiSpec, LvmSpec, LvmThinSpec, NfsSpec, Preallocation, RbdSpec,
-    StorageConfig, StorageSpec, ZfsPoolSpec,
+    StorageConfig, StorageSpec, ZfsPoolSpec, mount_point,
 };
 pub use content::ContentType;
 pub use error::StorageError;

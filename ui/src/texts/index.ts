@@ -68,6 +68,8 @@ const TASKS: Record<string, string> = {
   zpoolclear: 'Clear errors',
   zpoolscrub: 'Scrub',
   tierapply: 'Apply tiers',
+  storageattach: 'Attach',
+  storagedetach: 'Detach',
   startall: 'Start all',
   stopall: 'Shut down all',
   migrateall: 'Migrate all',

@@ -16,6 +16,7 @@ mod options;
 mod permissions;
 mod pools;
 mod profiles;
+mod removable;
 mod rescan;
 mod rights;
 mod samples;

@@ -71,7 +71,7 @@ impl Mount<'_> {
             let unit = unit(self.name);
             run(cx, systemctl(&["daemon-reload"])).await?;
             run(cx, systemctl(&["enable", &unit])).await?;
-            return run(cx, systemctl(&["start", &unit])).await;
+            return self.mount(cx).await;
         }
         cx.log("systemd does not run here: /etc/fstab has the mount")
             .await;
@@ -79,12 +79,19 @@ impl Mount<'_> {
         let point = folder.display().to_string();
         let line = format!("UUID={uuid} {point} {kind} defaults,nofail 0 2");
         change_fstab(cx, &point, Some(&line)).await?;
-        let source = format!("UUID={uuid}");
-        run(
-            cx,
-            Command::new("mount").args(["-t", kind, &source, &point]),
-        )
-        .await
+        self.mount(cx).await
+    }
+
+    /// Mounts what was set up.
+    pub(crate) async fn mount(&self, cx: &Cx) -> Result<(), SysError> {
+        if has_systemd(cx).await? {
+            return run(cx, systemctl(&["start", &unit(self.name)])).await;
+        }
+        let Self { uuid, kind, .. } = self;
+        let (source, point) = (format!("UUID={uuid}"), folder(self.name));
+        let point = point.display().to_string();
+        let mount = Command::new("mount").args(["-t", kind, &source, &point]);
+        run(cx, mount).await
     }
 }
 

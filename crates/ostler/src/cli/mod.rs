@@ -40,6 +40,7 @@ mod pveversion;
 mod qm;
 mod snapshot_job;
 mod snapshots;
+mod storage;
 mod storage_key;
 mod terminal;
 mod tier;
@@ -72,7 +73,7 @@ pub(crate) enum Known {
 }
 
 /// Programs whose commands are in a table.
-const PROGRAMS: [Program; 12] = [
+const PROGRAMS: [Program; 13] = [
     pct::PROGRAM,
     qm::PROGRAM,
     pvecm::PROGRAM,
@@ -83,6 +84,7 @@ const PROGRAMS: [Program; 12] = [
     profile::PROGRAM,
     snapshot_job::PROGRAM,
     snapshots::PROGRAM,
+    storage::PROGRAM,
     storage_key::PROGRAM,
     tier::PROGRAM,
 ];

@@ -7,10 +7,9 @@ use model::{BlockFormat, NodeName, StorageId};
 use serde::{Deserialize, Serialize};
 
 pub use self::folders::FolderNames;
-pub(crate) use self::specs::mount_point;
 pub use self::specs::{
     BtrfsSpec, CephFsSpec, CifsSpec, DirSpec, FolderOptions, IscsiDirectSpec, IscsiSpec, LvmSpec,
-    LvmThinSpec, NfsSpec, Preallocation, RbdSpec, ZfsPoolSpec,
+    LvmThinSpec, NfsSpec, Preallocation, RbdSpec, ZfsPoolSpec, mount_point,
 };
 use crate::{ContentType, StorageError, StorageType, VolumeName};
 
