@@ -127,18 +127,14 @@ async fn change_fstab(cx: &Cx, point: &str, line: Option<&str>) -> Result<(), Sy
     host.write(path, text.as_bytes(), 0o644).await
 }
 
-/// Unmounts it. Fails if files in it are open.
+/// Unmounts it. Fails if files in it are open, and says so, which systemd does not; it sees by itself
+/// that the mount is gone.
 pub(crate) async fn unmount(cx: &Cx, name: &str) -> Result<(), SysError> {
     if !is_mounted(cx, name).await? {
         return Ok(());
     }
-    match has_systemd(cx).await? {
-        true => run(cx, systemctl(&["stop", &unit(name)])).await,
-        false => {
-            let point = folder(name).display().to_string();
-            run(cx, Command::new("umount").arg(point)).await
-        }
-    }
+    let point = folder(name).display().to_string();
+    run(cx, Command::new("umount").arg(point)).await
 }
 
 /// Takes away what mounts it at every start, and its mount point if that is empty.
