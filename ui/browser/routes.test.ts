@@ -22,6 +22,7 @@ const ROUTES = [
   '/datacenter/mappings?show=dir',
   '/datacenter/cpu-models',
   '/datacenter/profiles',
+  '/datacenter/tiers',
   '/datacenter/snapshots',
   '/datacenter/snapshots?older=30&guest=101&job=-',
   '/datacenter/snapshot-jobs',

@@ -67,6 +67,7 @@ const tree = root.addChildren([
       dcTab('mappings', () => import('./pages/mappings/Mappings')),
       dcTab('cpu-models', () => import('./pages/cpuModels/CpuModels')),
       dcTab('profiles', () => import('./pages/profiles/Profiles')),
+      dcTab('tiers', () => import('./pages/tiers/Tiers')),
       dcTab('snapshots', () => import('./pages/snapshotReport/SnapshotReport')),
       dcTab('snapshot-jobs', () => import('./pages/snapshotJobs/SnapshotJobs')),
       dcTab('options', () => import('./pages/records/DcOptions')),

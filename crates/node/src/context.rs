@@ -19,8 +19,10 @@ use crate::qemu::kvm::Kvm;
 use crate::qemu::passed::Passing;
 use crate::qemu::programs::Programs;
 use crate::state::ClusterState;
+use crate::tiers::GuestTiers;
 use crate::volumes::base;
 use crate::volumes::drivers::Drivers;
+use crate::volumes::turns::ClusterTurns;
 use crate::{
     AgentTurns, Alerts, Consoles, Events, GuestUids, NodeHistory, Paths, Records, Running,
     StatusBoard, Uploads,
@@ -64,6 +66,8 @@ pub struct NodeContext {
     pub records: Records,
     pub host: SharedHost,
     pub drivers: Drivers,
+    /// What volumes of guests are to be like.
+    pub(crate) tiers: Arc<GuestTiers>,
     pub clock: Arc<dyn Clock>,
     pub authority: Arc<Authority>,
     pub guest_user: Option<(u32, u32)>,
@@ -102,25 +106,28 @@ impl NodeContext {
         let status = StatusBoard::new(options.name.clone(), options.clock.clone());
         let (host, paths) = (options.host.clone(), options.paths.clone());
         let running = Running::new(host, paths, status.clone());
+        let records = Records::new(options.store.clone(), options.name.clone());
+        let tiers = Arc::new(GuestTiers::new(&records, options.authority.clone()));
         Arc::new(Self {
             events: Events::new(options.clock.clone()),
             consoles: Consoles::new(options.clock.clone()),
             drivers: Drivers::new(
                 options.host.clone(),
-                options.store.clone(),
-                options.name.clone(),
+                Arc::new(ClusterTurns::new(options.store.clone(), options.name.clone())),
+                tiers.clone(),
             ),
+            tiers,
             programs: Programs::new(options.host.clone()),
             alerts: Alerts::default(),
             history: NodeHistory::new(options.host.clone(), &options.paths),
             cluster: Cluster::new(
                 options.name.clone(),
-                options.store.clone(),
+                options.store,
                 options.clock.clone(),
                 options.identity,
                 options.agents,
             ),
-            records: Records::new(options.store, options.name.clone()),
+            records,
             kvm: Kvm::new(
                 options.host.clone(),
                 options.paths.clone(),

@@ -42,6 +42,7 @@ mod settings;
 pub mod snapshot_jobs;
 pub mod state;
 pub mod tasks;
+pub mod tiers;
 mod volumes;
 
 pub use admission::{AdmissionMode, Policies, Rooms, cluster_admission_key, node_admission_key};

@@ -29,7 +29,8 @@ use tracing_subscriber::EnvFilter;
     version,
     after_help = "Also, as subcommands or by the name of a link to this program: pvesh, qm, \
                   pct, pvecm, pvesm, pveum, ha-manager, pveversion. And as subcommands: \
-                  pool, profile, snapshot-job, snapshots, storage-key."
+                  pool, profile, snapshot-job, snapshots, storage, \
+                  storage-key, tier."
 )]
 struct Arguments {
     #[command(subcommand)]

@@ -1,6 +1,6 @@
 //! What a storage answers when it cannot do what was asked.
 
-use model::{BlockFormat, ErrorKind, StorageId};
+use model::{BlockFormat, ErrorKind, StorageId, VmId};
 use sys::SysError;
 
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,9 @@ pub enum StorageError {
     Locked { what: String, reason: String },
     #[error("checksum mismatch: got '{found}' != expect '{expected}'")]
     WrongChecksum { found: String, expected: String },
+    /// Whether new volumes of a guest are to have properties of their own could not be found out.
+    #[error("the tier of guest {owner} is not known: {reason}")]
+    NoTier { owner: VmId, reason: String },
     #[error("storage '{storage}'")]
     Host {
         storage: StorageId,
@@ -77,7 +80,11 @@ impl StorageError {
             | Self::Refused(_)
             | Self::Unsupported { .. }
             | Self::WrongChecksum { .. } => ErrorKind::Conflict,
-            Self::Inactive { .. } | Self::Full(_) | Self::Silent(_) | Self::Locked { .. } => {
+            Self::Inactive { .. }
+            | Self::Full(_)
+            | Self::Silent(_)
+            | Self::Locked { .. }
+            | Self::NoTier { .. } => {
                 ErrorKind::Unavailable
             }
             Self::Host { source, .. } => source.kind(),

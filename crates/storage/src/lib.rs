@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Every storage has the core, `Storage`. What only some can do is a trait of its own, reached by
-//! an accessor: `FileVolumes`, `Backups`, `Snapshots`, `LinkedClones`, `Trees`. A driver is kept as long as its record
+//! an accessor: `FileVolumes`, `Backups`, `Snapshots`, `LinkedClones`, `Trees`, `Tiered`. A driver is kept as long as its record
 //! stays as it is, so it may hold a lock and remember things.
 //!
 //! It decides nothing about guests and knows no task; it never writes the store.
@@ -45,6 +45,7 @@ mod names;
 mod opened;
 mod rbd;
 mod reach;
+mod tiers;
 mod trees;
 mod turns;
 mod zfspool;
@@ -63,7 +64,7 @@ pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{
     BtrfsSpec, CephFsSpec, CifsSpec, CommonConfig, DirSpec, FolderNames, FolderOptions,
     IscsiDirectSpec, IscsiSpec, LvmSpec, LvmThinSpec, NfsSpec, Preallocation, RbdSpec,
-    StorageConfig, StorageSpec, WipeRate, ZfsPoolSpec,
+    StorageConfig, StorageSpec, WipeRate, ZfsPoolSpec, mount_point,
 };
 pub use content::ContentType;
 pub use error::StorageError;
@@ -73,6 +74,7 @@ pub use kind::{Property, StorageType};
 pub use lvm::LvmPrograms;
 pub use names::{VolumeName, VolumeNames};
 pub use opened::{Opened, check_whole};
+pub use tiers::{Difference, Tier, Tiered, TieredVolume, Tiers, Verdict};
 pub use trees::Trees;
 pub use turns::{Alone, Turn, Turns};
 
@@ -202,6 +204,11 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Directories as volumes; none where there are only images.
     fn trees(&self) -> Option<&dyn Trees> {
+        None
+    }
+
+    /// Properties of volumes by the tiers of their guests; none where there are no such properties.
+    fn tiered(&self) -> Option<&dyn Tiered> {
         None
     }
 }

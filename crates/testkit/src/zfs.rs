@@ -1,5 +1,5 @@
 //! ZFS's program on the files of a fake host: a dataset is a file `/zfs/NAME`, with `:` for `/`, that
-//! holds its type, size and origin; a snapshot is `/zfs/NAME@SNAPSHOT`, with its place among them all.
+//! holds its type, size and origin, and a line for each property that was set on it; a snapshot is `/zfs/NAME@SNAPSHOT`, with its place among them all.
 //! A volume has its device `/dev/zvol/NAME` from the beginning.
 
 use std::path::PathBuf;
@@ -12,6 +12,28 @@ struct Dataset {
     kind: String,
     size: String,
     origin: String,
+    /// What was set, as `name=value`.
+    set: Vec<String>,
+}
+
+impl Dataset {
+    fn content(&self) -> String {
+        let mut content = format!("{} {} {}", self.kind, self.size, self.origin);
+        for pair in &self.set {
+            content.push('\n');
+            content.push_str(pair);
+        }
+        content
+    }
+
+    fn unset(&mut self, name: &str) {
+        self.set.retain(|pair| pair.split('=').next() != Some(name));
+    }
+
+    fn set(&mut self, pair: &str) {
+        self.unset(pair.split('=').next().unwrap_or_default());
+        self.set.push(pair.to_owned());
+    }
 }
 
 fn file(name: &str) -> PathBuf {
@@ -29,12 +51,14 @@ fn text(disk: &Disk, name: &str) -> Option<String> {
 fn get(disk: &Disk, name: &str) -> Result<Dataset, String> {
     let none = || format!("cannot open '{name}': dataset does not exist");
     let content = text(disk, name).ok_or_else(none)?;
-    let mut words = content.split(' ').map(str::to_owned);
-    let mut next = || words.next().unwrap_or_default();
+    let mut lines = content.lines();
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let mut next = || words.next().unwrap_or_default().to_owned();
     Ok(Dataset {
         kind: next(),
         size: next(),
         origin: next(),
+        set: lines.map(str::to_owned).collect(),
     })
 }
 
@@ -42,7 +66,8 @@ fn put(disk: &mut Disk, name: &str, content: &str) {
     disk.folder("/zfs".as_ref());
     let path = file(name);
     let bytes = content.as_bytes().to_vec();
-    disk.put(&path, bytes, 0).expect("a folder for datasets");
+    let size = bytes.len() as u64;
+    disk.put(&path, bytes, size).expect("a folder for datasets");
     if content.starts_with("volume") {
         let device = device(name);
         disk.file(&device.display().to_string(), "device");
@@ -77,7 +102,9 @@ fn snapshots(disk: &Disk, name: &str) -> Vec<String> {
 }
 
 fn line(disk: &Disk, name: &str) -> Result<String, String> {
-    let Dataset { kind, size, origin } = get(disk, name)?;
+    let Dataset {
+        kind, size, origin, ..
+    } = get(disk, name)?;
     let sizes = match kind.as_str() {
         "volume" => format!("{size}\t-"),
         _ => format!("-\t{size}"),
@@ -103,14 +130,28 @@ fn list(disk: &Disk, words: &[&str], name: &str) -> Result<String, String> {
         .collect()
 }
 
+/// The values of an option.
+fn given<'a>(words: &'a [&'a str], option: &'a str) -> impl Iterator<Item = &'a str> {
+    let pairs = words.windows(2).filter(move |pair| pair[0] == option);
+    pairs.map(|pair| pair[1])
+}
+
 fn create(disk: &mut Disk, words: &[&str], name: &str) -> Result<(), String> {
     check_new(disk, name)?;
-    let at = words.iter().position(|word| *word == "-V");
-    let content = match at.and_then(|at| words.get(at + 1)) {
-        Some(size) => format!("volume {size} -"),
-        None => "filesystem 0 -".to_owned(),
+    let volume = given(words, "-V").next();
+    let mut made = Dataset {
+        kind: volume.map_or("filesystem", |_| "volume").to_owned(),
+        size: volume.unwrap_or("0").to_owned(),
+        origin: "-".to_owned(),
+        set: given(words, "-o").map(str::to_owned).collect(),
     };
-    put(disk, name, &content);
+    if let Some(size) = volume.filter(|_| !words.contains(&"-s")) {
+        made.set(&format!("refreservation={size}"));
+    }
+    if let Some(size) = given(words, "-b").next() {
+        made.set(&format!("volblocksize={size}"));
+    }
+    put(disk, name, &made.content());
     Ok(())
 }
 
@@ -188,30 +229,91 @@ fn rename(disk: &mut Disk, from: &str, to: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn clone(disk: &mut Disk, origin: &str, name: &str) -> Result<(), String> {
+fn clone(disk: &mut Disk, words: &[&str], origin: &str, name: &str) -> Result<(), String> {
     if text(disk, origin).is_none() {
         return Err(format!("cannot open '{origin}': dataset does not exist"));
     }
     check_new(disk, name)?;
     let (of, _) = origin.split_once('@').ok_or("no snapshot")?;
     let Dataset { kind, size, .. } = get(disk, of)?;
-    put(disk, name, &format!("{kind} {size} {origin}"));
+    let made = Dataset {
+        kind,
+        size,
+        origin: origin.to_owned(),
+        set: given(words, "-o").map(str::to_owned).collect(),
+    };
+    put(disk, name, &made.content());
     Ok(())
 }
 
 fn set(disk: &mut Disk, words: &[&str], name: &str) -> Result<(), String> {
-    let found = get(disk, name)?;
-    let sizes = ["volsize=", "refquota="];
-    let size = words
-        .iter()
-        .find_map(|word| sizes.iter().find_map(|what| word.strip_prefix(what)));
-    let size = size.unwrap_or(&found.size);
-    put(
-        disk,
-        name,
-        &format!("{} {size} {}", found.kind, found.origin),
-    );
+    let mut found = get(disk, name)?;
+    for pair in words.iter().filter(|word| word.contains('=')) {
+        match pair.split_once('=') {
+            Some(("volsize" | "refquota", size)) => found.size = size.to_owned(),
+            _ => found.set(pair),
+        }
+    }
+    put(disk, name, &found.content());
     Ok(())
+}
+
+fn inherit(disk: &mut Disk, property: &str, name: &str) -> Result<(), String> {
+    let mut found = get(disk, name)?;
+    found.unset(property);
+    put(disk, name, &found.content());
+    Ok(())
+}
+
+/// A property as ZFS prints it, with where it is from; none where the dataset has no such property.
+fn property(found: &Dataset, name: &str) -> (String, &'static str) {
+    let none = || ("-".to_owned(), "-");
+    let is_volume = found.kind == "volume";
+    let own = found
+        .set
+        .iter()
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let default = match name {
+        "type" => return (found.kind.clone(), "-"),
+        "volsize" if is_volume => return (found.size.clone(), "local"),
+        "volblocksize" if is_volume => "16384",
+        "recordsize" if !is_volume => "131072",
+        "atime" if !is_volume => "on",
+        "compression" => "lz4",
+        "copies" => "1",
+        "logbias" => "latency",
+        "primarycache" | "secondarycache" | "redundant_metadata" => "all",
+        "refreservation" | "reservation" => "0",
+        "sync" => "standard",
+        _ => return own.map_or_else(none, |own| (own.to_owned(), "local")),
+    };
+    match own {
+        Some("none") if name.ends_with("reservation") => ("0".to_owned(), "local"),
+        Some("auto") => (found.size.clone(), "local"),
+        Some(own) => (own.to_owned(), "local"),
+        None => (default.to_owned(), "default"),
+    }
+}
+
+/// `zfs get -o name,property,value,source`
+fn properties(disk: &Disk, words: &[&str], name: &str) -> Result<String, String> {
+    let mut names = vec![name.to_owned()];
+    get(disk, name)?;
+    if given(words, "-d").next() == Some("1") {
+        let below = disk.beside(&format!("{}:", file(name).display()));
+        let below = below.iter().filter(|below| !below.contains(['@', ':']));
+        names.extend(below.map(|below| format!("{name}/{below}")));
+    }
+    let wanted = words.len().checked_sub(2).map_or("", |at| words[at]);
+    let mut printed = String::new();
+    for name in names {
+        let found = get(disk, &name)?;
+        for wanted in wanted.split(',') {
+            let (value, source) = property(&found, wanted);
+            printed.push_str(&format!("{name}\t{wanted}\t{value}\t{source}\n"));
+        }
+    }
+    Ok(printed)
 }
 
 /// `zfs`, as far as the storage driver calls it for volumes.
@@ -231,8 +333,10 @@ pub fn zfs(disk: &mut Disk, command: &Command) -> Output {
         "destroy" => destroy(disk, last).map(nothing),
         "rollback" => roll_back(disk, last).map(nothing),
         "rename" => rename(disk, before.copied().unwrap_or_default(), last).map(nothing),
-        "clone" => clone(disk, before.copied().unwrap_or_default(), last).map(nothing),
-        "set" | "inherit" => set(disk, &words, last).map(nothing),
+        "clone" => clone(disk, &words, before.copied().unwrap_or_default(), last).map(nothing),
+        "set" => set(disk, &words, last).map(nothing),
+        "inherit" => inherit(disk, before.copied().unwrap_or_default(), last).map(nothing),
+        "get" if words.contains(&"name,property,value,source") => properties(disk, &words, last),
         _ => Err("cannot".to_owned()),
     };
     match done {

@@ -40,6 +40,7 @@ const PAGES: [string, string, IconName][] = [
   [t.dc.tabs.mappings, '/datacenter/mappings', 'link'],
   [t.dc.tabs.cpuModels, '/datacenter/cpu-models', 'cpu'],
   [t.dc.tabs.profiles, '/datacenter/profiles', 'copy'],
+  [t.dc.tabs.tiers, '/datacenter/tiers', 'disk'],
   [t.dc.tabs.snapshots, '/datacenter/snapshots', 'camera'],
   [t.dc.tabs.snapshotJobs, '/datacenter/snapshot-jobs', 'camera'],
   [t.dc.tabs.options, '/datacenter/options', 'edit'],

@@ -27,6 +27,7 @@ export const place = {
       mappings: 'Mappings',
       cpuModels: 'CPU models',
       profiles: 'Profiles',
+      tiers: 'Tiers',
       snapshots: 'Snapshots',
       snapshotJobs: 'Snapshot jobs',
       options: 'Options',
@@ -406,6 +407,13 @@ export const place = {
     removesUser: 'Rights, tokens and second factors of the user go with it.',
     removesRight: (who: string, path: string) =>
       `${who} loses what it may do on ${path} by this role.`,
+    attach: (storage: string) => `Attach the disk of ${storage}`,
+    detach: (storage: string) => `Detach the disk of ${storage}`,
+    plug: { attach: 'Attach', detach: 'Detach' },
+    plugText: {
+      attach: 'The disk is plugged in: it is mounted, and the storage is used again.',
+      detach: 'The storage is disabled and its disk unmounted: then it can be unplugged.',
+    },
     removesStorage: 'Its content stays where it is; guests that use it no longer start.',
     secretTitle: 'The secret is shown once',
     secretText: 'Keep it where the program reads it. It opens what the token may do.',

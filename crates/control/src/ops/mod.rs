@@ -139,6 +139,7 @@ const GROUPS: &[&[Pair]] = &[
     ostler::isolation::PAIRS,
     ostler::profiles::PAIRS,
     ostler::snapshots::PAIRS,
+    ostler::tiers::PAIRS,
     ostler::zpools::PAIRS,
     pools::PAIRS,
     qemu::AGENT_PAIRS,

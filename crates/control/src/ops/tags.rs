@@ -83,11 +83,15 @@ pub(super) async fn check_tags(
         return Ok(());
     }
     let mut policy = TagPolicy::of(&op.records.cluster_options().await?);
-    // A tag that keeps guests apart is not its guests' owners' to take off.
+    // A tag that keeps guests apart is not its guests' owners' to take off, nor is one of a tier
+    // theirs to give.
     let isolation = op.records.isolation().await?;
     policy
         .registered
         .extend(isolation.tags().map(str::to_owned));
+    for tier in op.records.tiers().await? {
+        policy.registered.extend(tier.tags().map(str::to_owned));
+    }
     let given = match &*policy.user_allow {
         "existing" => given_tags(op, &view).await?,
         _ => BTreeSet::new(),

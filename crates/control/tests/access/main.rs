@@ -16,12 +16,14 @@ mod options;
 mod permissions;
 mod pools;
 mod profiles;
+mod removable;
 mod rescan;
 mod rights;
 mod samples;
 mod sessions;
 mod snapshot_jobs;
 mod snapshots;
+mod tiers;
 mod users;
 mod volumes;
 

@@ -1,5 +1,7 @@
 //! Disks of a node: what is made of them and taken away, by the tools of a real kernel.
 
+use std::time::Duration;
+
 use lab::{Lab, Node};
 use serde_json::Value;
 
@@ -170,4 +172,75 @@ fn pool(node: &Node, [one, two]: [&str; 2]) {
     ))
     .unwrap();
     assert_eq!(node.check("zpool list -H").unwrap(), "");
+}
+
+/// Waits until there is such an alert, or none.
+fn silent(node: &Node, is_open: bool) {
+    let alerts = "pvesh get /ostler/alerts --output-format json";
+    let count = format!("{alerts} | grep -c '\"storage-silent/n1/usb\"'");
+    let wanted = u8::from(is_open);
+    node.wait_until(
+        Duration::from_secs(120),
+        &format!("[ \"$({count})\" = {wanted} ]"),
+    )
+    .unwrap();
+}
+
+// covers: S3.65
+#[test]
+#[ignore = "needs the lab: ./x lab test"]
+fn a_storage_comes_and_goes_with_its_disk() {
+    let lab = Lab::start(1).unwrap();
+    let node = installed(&lab, Kvm::Given);
+    let disk = lab.disk("usb", 1 << 30).unwrap();
+    let link = node.attach(&disk).unwrap();
+    let create = format!("pvesh create {DISKS}/directory --name usb --filesystem ext4");
+    let device = format!("$(readlink -f {link})");
+    node.check(&format!("{create} --device {device} --add_storage 1"))
+        .unwrap();
+    let alloc = "pvesm alloc usb 100 vm-100-disk-0.raw 16M";
+    node.check(alloc).unwrap();
+    let held = node.spawn("exec sleep 600 < /mnt/pve/usb/images/100/vm-100-disk-0.raw");
+    refused(node, "ostler storage detach usb", "busy");
+    has_its_volume(node);
+    drop(held);
+    node.wait_until(
+        Duration::from_secs(60),
+        "pkill -x sleep; ostler storage detach usb",
+    )
+    .unwrap();
+    node.check("! findmnt /mnt/pve/usb").unwrap();
+    node.detach(&disk).unwrap();
+    refused(node, "ostler storage attach usb", "is not plugged in");
+    node.attach(&disk).unwrap();
+    // Once the kernel has seen it.
+    node.wait_until(Duration::from_secs(60), "ostler storage attach usb")
+        .unwrap();
+    has_its_volume(node);
+
+    // Without a word.
+    node.detach(&disk).unwrap();
+    node.wait_until(Duration::from_secs(60), "! findmnt /mnt/pve/usb")
+        .unwrap();
+    refused(
+        node,
+        "pvesm alloc usb 100 vm-100-disk-1.raw 16M",
+        "not mounted",
+    );
+    node.check("[ -z \"$(ls -A /mnt/pve/usb)\" ]").unwrap();
+    silent(node, true);
+    node.attach(&disk).unwrap();
+    // Once the kernel has seen it.
+    node.wait_until(Duration::from_secs(60), "ostler storage attach usb")
+        .unwrap();
+    has_its_volume(node);
+    silent(node, false);
+}
+
+/// The storage is used, and has what was put there.
+fn has_its_volume(node: &Node) {
+    let status = get(node, "/nodes/n1/storage/usb/status");
+    assert_eq!(status["active"], 1, "{status}");
+    let list = node.check("pvesm list usb").unwrap();
+    assert!(list.contains("vm-100-disk-0.raw"), "{list}");
 }

@@ -215,3 +215,70 @@ fn an_encrypted_storage_has_its_key_whenever_it_is_imported() {
     let told = format!("journalctl -o cat | grep -c {} || true", key.trim());
     assert_eq!(node.check(&told).unwrap().trim(), "0");
 }
+
+// covers: S4.14
+#[test]
+#[ignore = "needs the lab: ./x lab test"]
+fn volumes_have_the_properties_of_their_guests_tier() {
+    let lab = Lab::start(1).unwrap();
+    let node = installed(&lab, Kvm::Given);
+    let (_disks, [one]) = disks(&lab, node);
+    run(node, &format!("zpool create tank {one}"));
+    run(
+        node,
+        "pvesm add zfspool tank --pool tank --content images,rootdir",
+    );
+    let shown = |disk: &str, what: &str| {
+        let get = format!("zfs get -H -o value,source {what} tank/{disk}");
+        let printed = node.check(&get).unwrap();
+        printed.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    start_guest(node, "tank");
+    let default = shown("vm-100-disk-0", "compression");
+    run(
+        node,
+        "ostler tier add gold --tags db --sync always --compression zstd --copies 2 \
+         --refreservation none --reservation 4M --volblocksize 32K",
+    );
+    run(node, "qm set 100 --tags db");
+    // What was set by hand stays; a plan changes nothing.
+    run(node, "zfs set sync=disabled tank/vm-100-disk-0");
+    let plan = node.check("ostler tier apply").unwrap();
+    for said in ["set by hand", "new volumes only", "compression"] {
+        assert!(plan.contains(said), "{said}: {plan}");
+    }
+    assert_eq!(shown("vm-100-disk-0", "ostler:tier"), "- -");
+    run(node, "ostler tier apply --dry-run 0");
+    for (property, value) in [
+        ("compression", "zstd local"),
+        ("copies", "2 local"),
+        ("refreservation", "none local"),
+        ("reservation", "4M local"),
+        ("sync", "disabled local"),
+    ] {
+        assert_eq!(shown("vm-100-disk-0", property), value);
+    }
+    executes(node);
+    // A new disk has them at once, and so has a file system.
+    run(node, "qm set 100 --virtio1 tank:0.01");
+    for (property, value) in [
+        ("compression", "zstd local"),
+        ("refreservation", "none default"),
+        ("sync", "always local"),
+        ("volblocksize", "32K -"),
+    ] {
+        assert_eq!(shown("vm-100-disk-1", property), value);
+    }
+    run(node, "ostler tier delete gold");
+    run(node, "ostler tier apply --dry-run 0");
+    for (property, value) in [
+        ("compression", &*default),
+        ("sync", "disabled local"),
+        ("ostler:tier", "- -"),
+    ] {
+        assert_eq!(shown("vm-100-disk-0", property), value);
+    }
+    let reserved = shown("vm-100-disk-0", "reservation");
+    assert!(reserved.starts_with("none "), "{reserved}");
+    executes(node);
+}

@@ -71,7 +71,7 @@ impl Mount<'_> {
             let unit = unit(self.name);
             run(cx, systemctl(&["daemon-reload"])).await?;
             run(cx, systemctl(&["enable", &unit])).await?;
-            return run(cx, systemctl(&["start", &unit])).await;
+            return self.mount(cx).await;
         }
         cx.log("systemd does not run here: /etc/fstab has the mount")
             .await;
@@ -79,12 +79,19 @@ impl Mount<'_> {
         let point = folder.display().to_string();
         let line = format!("UUID={uuid} {point} {kind} defaults,nofail 0 2");
         change_fstab(cx, &point, Some(&line)).await?;
-        let source = format!("UUID={uuid}");
-        run(
-            cx,
-            Command::new("mount").args(["-t", kind, &source, &point]),
-        )
-        .await
+        self.mount(cx).await
+    }
+
+    /// Mounts what was set up.
+    pub(crate) async fn mount(&self, cx: &Cx) -> Result<(), SysError> {
+        if has_systemd(cx).await? {
+            return run(cx, systemctl(&["start", &unit(self.name)])).await;
+        }
+        let Self { uuid, kind, .. } = self;
+        let (source, point) = (format!("UUID={uuid}"), folder(self.name));
+        let point = point.display().to_string();
+        let mount = Command::new("mount").args(["-t", kind, &source, &point]);
+        run(cx, mount).await
     }
 }
 
@@ -120,18 +127,14 @@ async fn change_fstab(cx: &Cx, point: &str, line: Option<&str>) -> Result<(), Sy
     host.write(path, text.as_bytes(), 0o644).await
 }
 
-/// Unmounts it. Fails if files in it are open.
+/// Unmounts it. Fails if files in it are open, and says so, which systemd does not; it sees by itself
+/// that the mount is gone.
 pub(crate) async fn unmount(cx: &Cx, name: &str) -> Result<(), SysError> {
     if !is_mounted(cx, name).await? {
         return Ok(());
     }
-    match has_systemd(cx).await? {
-        true => run(cx, systemctl(&["stop", &unit(name)])).await,
-        false => {
-            let point = folder(name).display().to_string();
-            run(cx, Command::new("umount").arg(point)).await
-        }
-    }
+    let point = folder(name).display().to_string();
+    run(cx, Command::new("umount").arg(point)).await
 }
 
 /// Takes away what mounts it at every start, and its mount point if that is empty.

@@ -22,7 +22,7 @@ use tasks::{Probe, Step, Steps, Task, TaskContext};
 use super::claim::check_lock;
 use super::copy_file_system::{FileSystemCopy, Original, check_linkable};
 use super::guest_object;
-use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, original};
+use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, announce, original};
 use crate::guests::disks::disks_of;
 use crate::guests::options::{is_indexed, set_volume};
 use crate::lxc::files;
@@ -237,6 +237,7 @@ impl Step<LxcClone> for Copy {
     }
 
     async fn act(&self, cx: &Cx, task: &mut LxcClone) -> Result<(), Error> {
+        announce(cx, task);
         let (source, vmid) = (task.source, task.vmid);
         cx.log(&format!(
             "creating a clone of container {source} with ID {vmid}"

@@ -101,10 +101,14 @@ mod qemu_suspend_to_disk;
 mod qemu_template;
 mod qemu_vncproxy;
 mod reassign;
+mod removable;
 mod roll_back;
 mod seed;
 mod snapshot_job_run;
+mod storage_attach;
+mod storage_detach;
 mod terminal;
+mod tier_apply;
 mod volume_arrive;
 mod volume_copy;
 mod volume_copy_file;
@@ -209,6 +213,9 @@ pub use qemu_suspend_to_disk::QemuSuspendToDisk;
 pub use qemu_template::QemuTemplate;
 pub use qemu_vncproxy::QemuVncproxy;
 pub use snapshot_job_run::SnapshotJobRun;
+pub use storage_attach::StorageAttach;
+pub use storage_detach::StorageDetach;
+pub use tier_apply::TierApply;
 pub use volume_copy::{NewImage, VolumeCopy};
 pub use volume_copy_file::VolumeCopyFile;
 pub use volume_create::VolumeCreate;
@@ -272,6 +279,7 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<QemuSuspendToDisk>()
         .with::<QemuTemplate>()
         .with::<QemuVncproxy>()
+        .with::<TierApply>()
         .with::<VolumeCopy>()
         .with::<VolumeCopyFile>()
         .with::<VolumeCreate>()
@@ -322,6 +330,8 @@ fn disks(registry: Registry<NodeContext>) -> Registry<NodeContext> {
         .with::<DiskLvmthinDelete>()
         .with::<DiskWipe>()
         .with::<DiskZfsDelete>()
+        .with::<StorageAttach>()
+        .with::<StorageDetach>()
         .with::<ZpoolAdd>()
         .with::<ZpoolAttach>()
         .with::<ZpoolClear>()

@@ -9,6 +9,7 @@ use tasks::{FollowUp, Probe, Step, Task, TaskContext};
 use super::QemuStart;
 use super::bases::NewTemplate;
 use super::delete_snapshot::snapshot_of;
+use crate::tiers::Class;
 use crate::{NodeContext, guest_key};
 
 /// A task that makes a guest.
@@ -57,6 +58,15 @@ pub(super) fn original(
 }
 
 type Cx = TaskContext<NodeContext>;
+
+/// Says what the guest will be, for the drivers that make its volumes.
+pub(super) fn announce<T: NewGuest>(cx: &Cx, task: &T) {
+    let class = Class {
+        tags: task.options().text("tags").unwrap_or_default(),
+        pool: task.pool().cloned(),
+    };
+    cx.node.tiers.expect(task.vmid(), class);
+}
 
 /// Whether the guest's record is there and marked by this task.
 async fn is_reserved(cx: &Cx, vmid: VmId) -> Result<bool, Error> {
@@ -107,6 +117,7 @@ impl<T: NewGuest> Step<T> for Reserve {
         match cx.node.records.store().commit(commit).await {
             Ok(revision) => {
                 cx.committed(revision.0);
+                announce(cx, task);
                 Ok(())
             }
             Err(StoreError::Conflict { .. }) => {
@@ -126,6 +137,7 @@ impl<T: NewGuest> Step<T> for Reserve {
     }
 
     async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
+        cx.node.tiers.forget(task.vmid());
         cx.node.records.delete_guest(task.vmid(), &cx.upid).await
     }
 }
@@ -202,6 +214,7 @@ impl<T: NewGuest> Step<T> for JoinPool {
 
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let Some(pool) = task.pool() else {
+            cx.node.tiers.forget(task.vmid());
             return Ok(());
         };
         let vmid = task.vmid().get();
@@ -218,6 +231,7 @@ impl<T: NewGuest> Step<T> for JoinPool {
             }
             Err(error) => return Err(error.into()),
         }
+        cx.node.tiers.forget(task.vmid());
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::bases::linked_clones_of;
 use super::guest_object;
-use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, original, start_of};
+use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, announce, original, start_of};
 use crate::guests::options::{is_indexed, note_size, set_volume};
 use crate::qemu::drives;
 use crate::qemu::live_copy::{self, LiveCopy};
@@ -416,6 +416,7 @@ impl Step<QemuClone> for CopyDisks {
     }
 
     async fn act(&self, cx: &Cx, task: &mut QemuClone) -> Result<(), Error> {
+        announce(cx, task);
         for copy in &task.copies {
             make(cx, task, copy).await?;
             if let Some(bytes) = copy.grown {

@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{NodeName, StorageId};
-use storage::{Storage, StorageConfig, StorageError, Turn, Turns};
-use store::{Revision, SharedStore};
+use model::StorageId;
+use storage::{Storage, StorageConfig, StorageError, Tiers, Turn, Turns};
+use store::Revision;
 use sys::SharedHost;
 
-use super::turns::ClusterTurns;
 use crate::StorageEntry;
 
 pub struct Drivers {
     host: SharedHost,
     turns: Arc<dyn Turns>,
+    tiers: Arc<dyn Tiers>,
     known: Mutex<BTreeMap<StorageId, Known>>,
 }
 
@@ -25,10 +25,15 @@ struct Known {
 }
 
 impl Drivers {
-    pub(crate) fn new(host: SharedHost, store: SharedStore, node: NodeName) -> Self {
+    pub(crate) fn new(
+        host: SharedHost,
+        turns: Arc<dyn Turns>,
+        tiers: Arc<dyn Tiers>,
+    ) -> Self {
         Self {
             host,
-            turns: Arc::new(ClusterTurns::new(store, node)),
+            turns,
+            tiers,
             known: Mutex::default(),
         }
     }
@@ -56,6 +61,9 @@ impl Drivers {
             Some(known) if known.revision == *modified => known.driver.clone(),
             _ => {
                 let driver = self.open(config.clone(), secret.clone());
+                if let Some(tiered) = driver.tiered() {
+                    tiered.follow(self.tiers.clone());
+                }
                 let revision = *modified;
                 let new = Known {
                     driver: driver.clone(),
@@ -76,10 +84,21 @@ impl Drivers {
 
 #[cfg(test)]
 mod tests {
-    use store::MemoryStore;
-    use testkit::{FakeHost, Faults, ManualClock};
+    use async_trait::async_trait;
+    use model::VmId;
+    use storage::{Alone, Tier};
+    use testkit::{FakeHost, Faults};
 
     use super::*;
+
+    struct NoTiers;
+
+    #[async_trait]
+    impl Tiers for NoTiers {
+        async fn tier_of(&self, _owner: VmId) -> Result<Option<Tier>, StorageError> {
+            Ok(None)
+        }
+    }
 
     fn entry(id: &str, modified: u64) -> StorageEntry {
         StorageEntry {
@@ -91,9 +110,8 @@ mod tests {
 
     #[test]
     fn a_driver_is_kept_until_its_record_changes() {
-        let store = Arc::new(MemoryStore::new(Arc::new(ManualClock::default())));
         let host = Arc::new(FakeHost::new(Faults::default()));
-        let drivers = Drivers::new(host, store, "n".parse().unwrap());
+        let drivers = Drivers::new(host, Arc::new(Alone), Arc::new(NoTiers));
         let first = drivers.of(&entry("d1", 7));
         assert!(Arc::ptr_eq(&first, &drivers.of(&entry("d1", 7))));
         assert!(!Arc::ptr_eq(&first, &drivers.of(&entry("d2", 7))));

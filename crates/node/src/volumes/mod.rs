@@ -7,7 +7,7 @@ pub(crate) mod backups;
 pub(crate) mod base;
 pub(crate) mod drivers;
 pub(crate) mod images;
-mod turns;
+pub(crate) mod turns;
 pub(crate) mod uploads;
 
 use model::{Error, StorageId, VolumeId};

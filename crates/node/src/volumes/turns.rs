@@ -25,7 +25,7 @@ const LEAST: Duration = Duration::from_secs(5);
 /// How long a turn is waited for: that of a node that has died ends meanwhile.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub(super) struct ClusterTurns {
+pub(crate) struct ClusterTurns {
     store: SharedStore,
     node: NodeName,
     patience: Duration,
@@ -56,7 +56,7 @@ fn locked(what: &str, reason: impl ToString) -> StorageError {
 }
 
 impl ClusterTurns {
-    pub(super) fn new(store: SharedStore, node: NodeName) -> Self {
+    pub(crate) fn new(store: SharedStore, node: NodeName) -> Self {
         Self {
             store,
             node,

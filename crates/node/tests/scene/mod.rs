@@ -30,6 +30,7 @@ pub mod jobs;
 pub mod lxc;
 pub mod state;
 pub mod thin;
+pub mod zfs;
 
 use state::FakeState;
 

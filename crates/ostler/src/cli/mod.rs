@@ -40,8 +40,10 @@ mod pveversion;
 mod qm;
 mod snapshot_job;
 mod snapshots;
+mod storage;
 mod storage_key;
 mod terminal;
+mod tier;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -71,7 +73,7 @@ pub(crate) enum Known {
 }
 
 /// Programs whose commands are in a table.
-const PROGRAMS: [Program; 11] = [
+const PROGRAMS: [Program; 13] = [
     pct::PROGRAM,
     qm::PROGRAM,
     pvecm::PROGRAM,
@@ -82,7 +84,9 @@ const PROGRAMS: [Program; 11] = [
     profile::PROGRAM,
     snapshot_job::PROGRAM,
     snapshots::PROGRAM,
+    storage::PROGRAM,
     storage_key::PROGRAM,
+    tier::PROGRAM,
 ];
 
 impl Known {

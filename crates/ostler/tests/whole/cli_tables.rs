@@ -414,6 +414,8 @@ fn man_pages_are_read_without_a_complaint() {
         "snapshot-job.1",
         "snapshots.1",
         "storage-key.1",
+        "storage.1",
+        "tier.1",
     ];
     assert_eq!(names, wanted);
     for name in names {

@@ -20,6 +20,7 @@ mod rescan;
 mod snapshot_jobs;
 mod snapshots;
 mod storage;
+mod tiers;
 mod version;
 mod zpools;
 
@@ -103,6 +104,7 @@ const GROUPS: &[&[Row]] = &[
     snapshot_jobs::ROWS,
     snapshots::ROWS,
     storage::ROWS,
+    tiers::ROWS,
     version::ROWS,
     zpools::ROWS,
     pools::ROWS,
@@ -112,6 +114,7 @@ pub use lxc::{CtRight, ct_option_right, needs_of_ct_option};
 pub use profiles::PROFILE;
 pub use qemu::{OptionRight, bridge_paths, needs_of_option, option_right};
 pub use snapshot_jobs::SNAPSHOT_JOB;
+pub use tiers::TIER_PROPERTIES;
 
 /// All operations of this version.
 pub fn rows() -> impl Iterator<Item = &'static Row> {

@@ -5,7 +5,7 @@ use model::retention::Retention;
 use model::schema::{Field, Format, Shape, format};
 
 use super::cluster_options::BWLIMIT;
-use super::params::STORAGE;
+use super::params::{NODE, STORAGE};
 use crate::{Check, Permission, Row};
 
 const TYPE: Field = Field::string("type").one_of(&[
@@ -235,6 +235,24 @@ pub(super) const ROWS: &[Row] = &[
         open: false,
     })
     .permission(Permission::Root),
+    Row::post(
+        "/ostler/nodes/{node}/storage/{storage}/attach",
+        "storage_attach",
+        "Make a storage usable again whose disk was plugged in.",
+    )
+    .params(&[&[NODE, STORAGE]])
+    .check(ALLOCATE)
+    .submit()
+    .on_node(),
+    Row::post(
+        "/ostler/nodes/{node}/storage/{storage}/detach",
+        "storage_detach",
+        "Make a storage's disk ready to be unplugged.",
+    )
+    .params(&[&[NODE, STORAGE]])
+    .check(ALLOCATE)
+    .submit()
+    .on_node(),
     Row::delete(
         "/storage/{storage}",
         "storage_delete",

@@ -8,10 +8,9 @@ use model::{BlockFormat, NodeName, StorageId, VolumeId};
 use serde::{Deserialize, Serialize};
 
 pub use self::folders::FolderNames;
-pub(crate) use self::specs::mount_point;
 pub use self::specs::{
     BtrfsSpec, CephFsSpec, CifsSpec, DirSpec, FolderOptions, IscsiDirectSpec, IscsiSpec, LvmSpec,
-    LvmThinSpec, NfsSpec, Preallocation, RbdSpec, ZfsPoolSpec,
+    LvmThinSpec, NfsSpec, Preallocation, RbdSpec, ZfsPoolSpec, mount_point,
 };
 pub use self::wipe_rate::WipeRate;
 use crate::{ContentType, StorageError, StorageType, VolumeName};

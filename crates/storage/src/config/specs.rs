@@ -265,7 +265,7 @@ pub struct RbdSpec {
 }
 
 /// The path that something must be mounted on before a folder may be used, as `is_mountpoint` says.
-pub(crate) fn mount_point<'a>(says: Option<&'a str>, path: &'a str) -> Option<&'a str> {
+pub fn mount_point<'a>(says: Option<&'a str>, path: &'a str) -> Option<&'a str> {
     match says? {
         "yes" | "1" | "on" | "true" => Some(path),
         "no" | "0" | "off" | "false" => None,

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use model::{BlockFormat, VmId};
 
+use super::tiers::Making;
 use super::tools::Dataset;
 use super::trees::{OF_TREES, quota};
 use super::{BASE_SNAPSHOT, ZfsPool, free_number};
@@ -65,13 +66,19 @@ impl LinkedClones for ZfsPool {
         }
         let origin = format!("{}@{BASE_SNAPSHOT}", self.tools.full(&base));
         let full = self.tools.full(&said.image);
-        if said.content != ContentType::Rootdir {
-            return self.tools.change(&["clone", &origin, &full]).await;
-        }
         // A clone does not have the properties that were set on its origin.
-        let quota = quota(self.tools.get(&base).await?.size);
+        let making = match said.content {
+            ContentType::Rootdir => Making::TreeClone,
+            _ => Making::VolumeClone,
+        };
+        let ours = self.of_new(&said.image, making).await?;
         let mut args = vec!["clone"];
-        args.extend(OF_TREES.iter().chain([&"-o", &quota.as_str()]));
+        args.extend(ours.options.iter().map(String::as_str));
+        let limit;
+        if making == Making::TreeClone {
+            limit = quota(self.tools.get(&base).await?.size);
+            args.extend(OF_TREES.iter().chain([&"-o", &limit.as_str()]));
+        }
         args.extend([origin.as_str(), &full]);
         self.tools.change(&args).await
     }

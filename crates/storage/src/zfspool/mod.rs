@@ -6,10 +6,12 @@ mod encryption;
 mod linked_clones;
 mod names;
 mod snapshots;
+mod tiers;
 mod tools;
 mod trees;
 
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,13 +20,14 @@ use sys::{SharedHost, SpaceUsage};
 
 use self::names::BASE_SNAPSHOT;
 pub(crate) use self::names::parse_name;
+use self::tiers::Making;
 use self::tools::{Dataset, Tools};
 use crate::attach::Attachments;
 use crate::lvm::check_raw;
 use crate::names::free_disk_number;
 use crate::{
     AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, Snapshots, Storage,
-    StorageConfig, StorageError, Trees, VolumeInfo, VolumeName, ZfsPoolSpec,
+    StorageConfig, StorageError, Tiered, Tiers, Trees, VolumeInfo, VolumeName, ZfsPoolSpec,
 };
 
 const MIB: u64 = 1 << 20;
@@ -46,6 +49,8 @@ pub(crate) struct ZfsPool {
     key: Option<String>,
     /// Who reads snapshots of a volume.
     readers: Attachments,
+    /// Who knows what new volumes are to be like.
+    tiers: OnceLock<Arc<dyn Tiers>>,
 }
 
 impl ZfsPool {
@@ -66,6 +71,7 @@ impl ZfsPool {
             tools,
             key,
             readers: Attachments::default(),
+            tiers: OnceLock::new(),
         }
     }
 
@@ -285,13 +291,15 @@ impl Storage for ZfsPool {
         let image = self.image(name)?;
         check_raw(format)?;
         let (size, full) = (rounded(size), self.tools.full(&image));
+        let ours = self.of_new(&image, Making::Volume).await?;
         let mut args = vec!["create"];
-        if self.spec.sparse == Some(true) {
+        if ours.is_sparse.or(self.spec.sparse) == Some(true) {
             args.push("-s");
         }
-        if let Some(blocksize) = &self.spec.blocksize {
+        if let Some(blocksize) = ours.blocksize.as_ref().or(self.spec.blocksize.as_ref()) {
             args.extend(["-b", blocksize]);
         }
+        args.extend(ours.options.iter().map(String::as_str));
         args.extend(["-V", &size, &full]);
         self.tools.change(&args).await
     }
@@ -393,6 +401,10 @@ impl Storage for ZfsPool {
     }
 
     fn trees(&self) -> Option<&dyn Trees> {
+        Some(self)
+    }
+
+    fn tiered(&self) -> Option<&dyn Tiered> {
         Some(self)
     }
 }

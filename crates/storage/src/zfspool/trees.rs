@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use model::VmId;
 
 use super::ZfsPool;
+use super::tiers::Making;
 use crate::{Attacher, ContentType, Storage, StorageError, Trees};
 
 /// What files of containers need: access lists, and attributes without files of their own.
@@ -77,8 +78,10 @@ impl Trees for ZfsPool {
     ) -> Result<(), StorageError> {
         let tree = self.tree(name)?;
         let (quota, full) = (quota(size), self.tools.full(&tree));
+        let ours = self.of_new(&tree, Making::Tree).await?;
         let mut args = vec!["create"];
         args.extend(OF_TREES);
+        args.extend(ours.options.iter().map(String::as_str));
         args.extend(["-o", &quota, &full]);
         self.tools.change(&args).await?;
         let path = self.mounted(&tree).await;

@@ -12,6 +12,7 @@ const SERVED: [string, string, string][] = [
   ['/datacenter/mappings', names.mappings, '/cluster/mapping/pci'],
   ['/datacenter/cpu-models', names.cpuModels, '/cluster/qemu/custom-cpu-models'],
   ['/datacenter/profiles', names.profiles, '/ostler/cluster/profiles'],
+  ['/datacenter/tiers', names.tiers, '/ostler/cluster/tiers'],
   ['/datacenter/snapshots', names.snapshots, '/ostler/cluster/snapshots'],
   ['/datacenter/snapshot-jobs', names.snapshotJobs, '/ostler/cluster/snapshot-jobs'],
 ];

@@ -1,6 +1,12 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
 import { api, path } from '../../api/client';
+import { hasOperation, useKnownOperations } from '../../api/operations';
 import { useInventory } from '../../api/stream';
+import { followTask } from '../../api/tasks';
+import { FormDialog, useSubmit } from '../../dialogs/Frame';
 import { plain } from '../../format';
+import { IconButton } from '../../parts/Button';
 import { t } from '../../texts';
 import { StorageTable } from '../datacenter/Storages';
 import { type RecordKind, Records, type Row, text } from './Records';
@@ -72,9 +78,42 @@ function place(row: Row): string {
   return text(row, 'path') || [pool ?? vgname, thinpool].filter(Boolean).join('/');
 }
 
+/** Whether its disk may come and go: a mount point of one node. */
+const isRemovable = (row: Row) =>
+  row.type === 'dir' &&
+  !['', '0', 'no', 'off', 'false'].includes(text(row, 'is_mountpoint')) &&
+  /^[^,]+$/.test(text(row, 'nodes'));
+
+type Verb = 'attach' | 'detach';
+
+/** Attaches the disk of a storage, or makes it ready to be unplugged. */
+function Plug({ row, verb, onClose }: { row: Row; verb: Verb; onClose: () => void }) {
+  const client = useQueryClient();
+  const form = useSubmit(onClose);
+  const title = words[verb](id(row));
+  const address = `/ostler${path('nodes', text(row, 'nodes'), 'storage', id(row), verb)}`;
+  return (
+    <FormDialog
+      title={title}
+      submitText={words.plug[verb]}
+      form={form}
+      onSubmit={() =>
+        form.submit(async () => followTask(client, title, await api.post<string>(address, {})))
+      }
+      onClose={onClose}
+    >
+      <p className="t2">{words.plugText[verb]}</p>
+    </FormDialog>
+  );
+}
+
+const DETACH = '/ostler/nodes/{node}/storage/{storage}/detach';
+
 /** How full storages are, and below it how they are set up. */
 export default function StorageRecords() {
   const { nodes } = useInventory();
+  const canPlug = hasOperation(useKnownOperations(), 'POST', DETACH);
+  const [plugged, setPlugged] = useState<{ row: Row; verb: Verb }>();
   const offers = { nodes: nodes.map((node) => node.node) };
   const kind: RecordKind = {
     list: '/storage',
@@ -107,6 +146,23 @@ export default function StorageRecords() {
       values: Object.fromEntries(changedOf(text(row, 'type')).map((key) => [key, typed(row[key])])),
       offers,
     }),
+    more: canPlug
+      ? (row) =>
+          isRemovable(row) && (
+            <>
+              <IconButton
+                icon="link"
+                label={words.attach(id(row))}
+                onClick={() => setPlugged({ row, verb: 'attach' })}
+              />
+              <IconButton
+                icon="power"
+                label={words.detach(id(row))}
+                onClick={() => setPlugged({ row, verb: 'detach' })}
+              />
+            </>
+          )
+      : undefined,
     remove: (row) => api.delete(path('storage', id(row))),
     removes: () => words.removesStorage,
   };
@@ -116,6 +172,7 @@ export default function StorageRecords() {
       <Records kind={kind}>
         <h2>{words.setup}</h2>
       </Records>
+      {plugged && <Plug {...plugged} onClose={() => setPlugged(undefined)} />}
     </div>
   );
 }

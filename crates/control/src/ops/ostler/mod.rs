@@ -15,6 +15,7 @@ pub(super) mod profiles;
 mod rescan;
 pub(super) mod snapshot_jobs;
 pub(super) mod snapshots;
+pub(super) mod tiers;
 pub(super) mod zpools;
 
 use super::{Op, Pair, pair};

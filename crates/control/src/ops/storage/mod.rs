@@ -1,7 +1,9 @@
 //! `/storage`
 
+mod attach;
 mod create;
 mod delete;
+mod detach;
 mod get;
 mod key;
 mod list;
@@ -18,6 +20,8 @@ use serde_json::json;
 use storage::StorageConfig;
 
 pub(super) const PAIRS: &[Pair] = &[
+    pair!("storage_attach", attach::attach),
+    pair!("storage_detach", detach::detach),
     pair!("storage_list", list::list),
     pair!("storage_create", create::create),
     pair!("storage_get", get::get),
