@@ -113,7 +113,10 @@ impl NodeContext {
             consoles: Consoles::new(options.clock.clone()),
             drivers: Drivers::new(
                 options.host.clone(),
-                Arc::new(ClusterTurns::new(options.store.clone(), options.name.clone())),
+                Arc::new(ClusterTurns::new(
+                    options.store.clone(),
+                    options.name.clone(),
+                )),
                 tiers.clone(),
             ),
             tiers,

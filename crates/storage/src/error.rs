@@ -84,9 +84,7 @@ impl StorageError {
             | Self::Full(_)
             | Self::Silent(_)
             | Self::Locked { .. }
-            | Self::NoTier { .. } => {
-                ErrorKind::Unavailable
-            }
+            | Self::NoTier { .. } => ErrorKind::Unavailable,
             Self::Host { source, .. } => source.kind(),
         }
     }

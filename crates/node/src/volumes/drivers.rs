@@ -25,11 +25,7 @@ struct Known {
 }
 
 impl Drivers {
-    pub(crate) fn new(
-        host: SharedHost,
-        turns: Arc<dyn Turns>,
-        tiers: Arc<dyn Tiers>,
-    ) -> Self {
+    pub(crate) fn new(host: SharedHost, turns: Arc<dyn Turns>, tiers: Arc<dyn Tiers>) -> Self {
         Self {
             host,
             turns,
