@@ -22,7 +22,7 @@ use crate::state::ClusterState;
 use crate::volumes::drivers::Drivers;
 use crate::{
     AgentTurns, Alerts, Consoles, Events, GuestUids, NodeHistory, Paths, Records, Running,
-    StatusBoard, Uploads,
+    StatusBoard, Streams, Uploads,
 };
 
 /// What a node's context is made of.
@@ -74,6 +74,8 @@ pub struct NodeContext {
     pub agent_turns: AgentTurns,
     /// Files on their way to a volume.
     pub uploads: Uploads,
+    /// Volumes on their way in or out.
+    pub streams: Streams,
     /// Room that guests have reserved that are being started.
     pub(crate) admissions: Reservations<Demand>,
     /// Devices and pages of the host that such guests have reserved.
@@ -134,6 +136,7 @@ impl NodeContext {
             running,
             agent_turns: AgentTurns::default(),
             uploads: Uploads::default(),
+            streams: Streams::default(),
             handover: Handover::default(),
             admissions: Reservations::default(),
             passes: Reservations::default(),

@@ -78,4 +78,5 @@ pub use records::{
 pub use settings::{Settings, bandwidth, cluster_options_key, node_config_key};
 pub use tasks::registry;
 pub use volumes::backups::{MarkedBackup, PruneMark, Pruning};
+pub use volumes::streams::{LentStream, Streams};
 pub use volumes::uploads::Uploads;

@@ -45,6 +45,7 @@ mod names;
 mod opened;
 mod rbd;
 mod reach;
+mod streams;
 mod trees;
 mod zfspool;
 
@@ -72,6 +73,7 @@ pub use kind::{Property, StorageType};
 pub use lvm::LvmPrograms;
 pub use names::{VolumeName, VolumeNames};
 pub use opened::{Opened, check_whole};
+pub use streams::StreamFormat;
 pub use trees::Trees;
 
 /// A volume, as it is found.

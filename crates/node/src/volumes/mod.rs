@@ -6,6 +6,8 @@ pub(crate) mod attached;
 pub(crate) mod backups;
 pub(crate) mod drivers;
 pub(crate) mod images;
+pub(crate) mod streams;
+pub(crate) mod tar;
 pub(crate) mod uploads;
 
 use model::{Error, StorageId, VolumeId};

@@ -78,4 +78,5 @@ mod status;
 mod storage;
 mod sweep;
 mod table;
+mod volume_streams;
 mod wire;
