@@ -25,7 +25,7 @@ use crate::volumes::drivers::Drivers;
 use crate::volumes::turns::ClusterTurns;
 use crate::{
     AgentTurns, Alerts, Consoles, Events, GuestUids, NodeHistory, Paths, Records, Running,
-    StatusBoard, Uploads,
+    StatusBoard, Streams, Uploads,
 };
 
 /// What a node's context is made of.
@@ -79,6 +79,8 @@ pub struct NodeContext {
     pub agent_turns: AgentTurns,
     /// Files on their way to a volume.
     pub uploads: Uploads,
+    /// Volumes on their way in or out.
+    pub streams: Streams,
     /// Room that guests have reserved that are being started.
     pub(crate) admissions: Reservations<Demand>,
     /// Devices and pages of the host that such guests have reserved.
@@ -149,6 +151,7 @@ impl NodeContext {
             running,
             agent_turns: AgentTurns::default(),
             uploads: Uploads::default(),
+            streams: Streams::default(),
             handover: Handover::default(),
             admissions: Reservations::default(),
             passes: Reservations::default(),

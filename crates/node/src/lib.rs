@@ -80,4 +80,5 @@ pub use settings::{Settings, bandwidth, cluster_options_key, node_config_key};
 pub use tasks::registry;
 pub use volumes::backups::{MarkedBackup, PruneMark, Pruning};
 pub use volumes::base::make_group;
+pub use volumes::streams::{LentStream, Streams};
 pub use volumes::uploads::Uploads;

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -12,13 +13,14 @@ use async_trait::async_trait;
 use auth::Authority;
 use auth::pam::{PamError, PamRunner};
 use model::retention::Retention;
-use model::{BlockFormat, Error, Record, Upid, VmId};
+use model::{BlockFormat, Error, Record, Upid, VmId, VolumeId};
 use node::tasks::{
-    BackupPrune, NewImage, VolumeCopy, VolumeCopyFile, VolumeCreate, VolumeDelete, VolumeDownload,
-    VolumePull, VolumeUpload,
+    BackupPrune, ImportRules, NewImage, VolumeCopy, VolumeCopyFile, VolumeCreate, VolumeDelete,
+    VolumeDownload, VolumeExport, VolumeImport, VolumeImportFile, VolumePull, VolumeUpload,
 };
 use node::{NodeContext, NodeOptions, Paths, Pruning, registry, storage_key};
-use storage::{Checksum, ChecksumAlgorithm};
+use proto::wire::PartWriter;
+use storage::{Checksum, ChecksumAlgorithm, StreamFormat};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
 use sys::{Command, Files, Output, UploadFile};
 use tasks::{Engine, EngineOptions, Submission, Task, TaskState};
@@ -486,6 +488,90 @@ async fn a_copy_that_is_not_as_the_original_is_thrown_away() {
         "{status}"
     );
     assert_eq!(node.inventory().await, before);
+}
+
+/// A stream of this content, as a caller sends it.
+async fn sent(content: &[u8]) -> Vec<u8> {
+    let mut stream = Vec::new();
+    let mut writer = PartWriter::new(&mut stream);
+    writer.write(content).await.unwrap();
+    writer.finish().await.unwrap();
+    stream
+}
+
+/// A stream that a caller has opened for a volume and written to, which the task owns.
+fn incoming(node: &NodeContext, volume: &VolumeId, stream: &[u8]) -> String {
+    let (id, given, lent) = node.streams.open(volume.clone()).unwrap();
+    node.streams.claim(&id, volume).unwrap();
+    // The caller stays.
+    std::mem::forget(lent);
+    UnixStream::from(given).write_all(stream).unwrap();
+    id
+}
+
+const RAW_STREAM: &[u8] = b"\x08\0\0\0\0\0\0\0contents";
+
+async fn import(content: &[u8]) -> Node<VolumeImport> {
+    let stream = sent(content).await;
+    node(move |node| {
+        let volume: VolumeId = "local:101/vm-101-disk-3.raw".parse().unwrap();
+        let id = incoming(node, &volume, &stream);
+        let new = (volume, VmId::new(101).unwrap(), Some(BlockFormat::Raw));
+        let rules = ImportRules {
+            verifies: true,
+            ..ImportRules::default()
+        };
+        VolumeImport::new(new, StreamFormat::Raw, id, rules)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn volume_import() {
+    let swept = sweep_faults(|| Box::pin(import(RAW_STREAM))).await;
+    assert_all_broken(&swept, 20);
+    let node = import(RAW_STREAM).await;
+    assert_eq!(node.run().await, "OK");
+    let made = Path::new("/var/lib/vz/images/101/vm-101-disk-3.raw");
+    let found = node.host.read(made).await.unwrap();
+    assert!(found.starts_with(b"contents"), "{found:?}");
+    let before = node.inventory().await;
+    let refused = "volume 'local:101/vm-101-disk-3.raw' already exists";
+    assert_eq!(node.run().await, refused);
+    assert_eq!(node.inventory().await, before);
+}
+
+#[tokio::test]
+async fn volume_import_file() {
+    let stream = sent(RAW_STREAM).await;
+    let import = move |node: &NodeContext| {
+        let volume: VolumeId = "local:iso/x.iso".parse().unwrap();
+        let id = incoming(node, &volume, &stream);
+        VolumeImportFile::new(volume, id)
+    };
+    let swept = sweep_faults(|| Box::pin(node(import.clone()))).await;
+    assert_all_broken(&swept, 20);
+    let node = node(import).await;
+    assert_eq!(node.run().await, "OK");
+    assert_eq!(node.host.read(ISO.as_ref()).await.unwrap(), b"contents");
+    let refused = format!("refusing to override existing file '{ISO}'");
+    assert_eq!(node.run().await, refused);
+}
+
+#[tokio::test]
+async fn volume_export() {
+    let export = |node: &NodeContext| {
+        let volume: VolumeId = "local:100/vm-100-disk-0.raw".parse().unwrap();
+        let (id, given, lent) = node.streams.open(volume.clone()).unwrap();
+        node.streams.claim(&id, &volume).unwrap();
+        std::mem::forget(lent);
+        std::thread::spawn(move || {
+            std::io::copy(&mut UnixStream::from(given), &mut std::io::sink())
+        });
+        VolumeExport::new(volume, Some(vmid()), StreamFormat::Raw, id)
+    };
+    let swept = sweep_faults(|| Box::pin(node(export))).await;
+    assert_all_broken(&swept, 8);
 }
 
 async fn node_with_a_medium() -> Node<VolumeCopyFile> {

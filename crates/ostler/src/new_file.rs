@@ -6,7 +6,7 @@ use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -48,6 +48,16 @@ pub(crate) fn own_descriptors() -> io::Result<OwnedFd> {
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )?)
+}
+
+/// Where a file of the host is, with links followed.
+pub(crate) fn place_on_host(path: &Path) -> anyhow::Result<PathBuf> {
+    check_links(path).with_context(|| format!("opening '{}'", path.display()))?;
+    match std::fs::canonicalize(path) {
+        Ok(path) => Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(error) => Err(error).with_context(|| format!("finding '{}'", path.display())),
+    }
 }
 
 impl NewFile {

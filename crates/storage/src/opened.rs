@@ -84,8 +84,26 @@ impl Opened {
         self.top().map_or(0, |top| top.header.virtual_size)
     }
 
+    pub fn is_writable(&self) -> bool {
+        self.write
+    }
+
     pub fn format(&self) -> BlockFormat {
         self.top().map_or(BlockFormat::Raw, |top| top.format)
+    }
+
+    /// The file or device of an image that has no format and no layers: its bytes are what a guest
+    /// sees.
+    pub fn plain(&self) -> Option<&Arc<OwnedFd>> {
+        let is_raw = self.format() == BlockFormat::Raw;
+        self.only_file().filter(|_| is_raw)
+    }
+
+    /// The file of an image that has no layers below it and is on this host.
+    pub fn only_file(&self) -> Option<&Arc<OwnedFd>> {
+        let top = self.top().filter(|_| self.layers.len() == 1)?;
+        let file = top.file.as_ref().filter(|_| !top.is_remote);
+        file.map(|(_, file)| file)
     }
 
     pub fn path(&self) -> &Path {
@@ -110,6 +128,10 @@ impl Opened {
     }
 
     fn node(&self, locked: bool) -> String {
+        format!("json:{}", self.value(locked))
+    }
+
+    fn value(&self, locked: bool) -> Value {
         let node = self.layers.iter().rev().fold(Value::Null, |below, layer| {
             let mut node = json!({
                 "driver": layer.format.as_str(),
@@ -124,7 +146,15 @@ impl Opened {
         if !locked && self.top().is_some_and(|top| !top.is_remote) {
             node["file"]["locking"] = "off".into();
         }
-        format!("json:{node}")
+        node
+    }
+
+    /// The same, as a server of the block layer takes it under a name.
+    pub fn node_named(&self, name: &str) -> String {
+        let mut node = self.value(true);
+        node["node-name"] = name.into();
+        node["read-only"] = (!self.write).into();
+        node.to_string()
     }
 
     /// A fence with its files inside, too.

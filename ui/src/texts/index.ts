@@ -57,6 +57,8 @@ const TASKS: Record<string, string> = {
   vncshell: 'Shell',
   imgcopy: 'Copy image',
   imgdel: 'Delete image',
+  imgexport: 'Export volume',
+  imgimport: 'Import volume',
   prunebackups: 'Prune backups',
   download: 'Download',
   ociregistrypull: 'Pull image',

@@ -24,7 +24,7 @@ pub(crate) fn required(row: &Row) -> Value {
         },
     });
     let of_reads = json!({
-        "cputype": "custom-my", "device": "/dev/sdb", "devices": "/dev/sdb", "ds": "cpu", "raidlevel": "single", "reported-model": "kvm64", "group": "g1", "iface": "vmbr0", "map": "node=pve1,id=1234:5678", "name": "swtpm", "new": "/dev/sdc", "pci-id-or-mapping": "00:01.0",
+        "cputype": "custom-my", "device": "/dev/sdb", "devices": "/dev/sdb", "ds": "cpu", "raidlevel": "single", "reported-model": "kvm64", "group": "g1", "format": "raw+size", "iface": "vmbr0", "map": "node=pve1,id=1234:5678", "name": "swtpm", "new": "/dev/sdc", "pci-id-or-mapping": "00:01.0",
         "ostemplate": "store:vztmpl/x.tar.gz", "portal": "127.0.0.1", "profile": "small", "reference": "127.0.0.1:9/x:1", "server": "127.0.0.1", "source": "/root/pve", "vg": "pve", "volume-group": "pve",
         "rule": "r1", "schedule": "daily", "service": "cron", "sid": "vm:100", "target": "pve2", "tier": "gold", "timeframe": "hour",
     });

@@ -1,5 +1,6 @@
 //! Containers.
 
+pub(crate) mod archive;
 pub(crate) mod cards;
 mod devices;
 pub(crate) mod edit;

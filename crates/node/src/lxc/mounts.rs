@@ -159,12 +159,17 @@ impl NodeContext {
 
 /// The root of a container alone with its files: a fence around them.
 pub(crate) fn cell(config: &CtConfig, mounts: Vec<CellMount>) -> (Cell, Fence) {
+    cell_of(config.first_id(), mounts)
+}
+
+/// The same for the host's id of the container's 0; none where its ids are the host's.
+pub(crate) fn cell_of(first_id: Option<u32>, mounts: Vec<CellMount>) -> (Cell, Fence) {
     let cell = Cell {
         mounts,
         at: Cell::INSIDE.into(),
         beside: None,
         hides: None,
-        first_id: config.first_id(),
+        first_id,
         program: None,
     };
     (cell, Fence::new(None))

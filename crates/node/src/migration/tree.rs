@@ -9,38 +9,23 @@
 //! what it writes.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 use guest::lxc::CtConfig;
 use model::{Error, VmId, VolumeId};
 use storage::Attacher;
-use sys::{Cell, CellMount, CellSource, Command, Output, SysError};
+use sys::{Output, SysError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::image::{Sending, broken, connected, read_answer};
 use crate::NodeContext;
 use crate::cluster::AgentStream;
-use crate::lxc::mounts::cell;
+use crate::lxc::archive;
 use crate::volumes::attached::by_task;
-
-const PROGRAM: &str = "tar";
 
 /// The largest part.
 const PART: usize = 256 * 1024;
-
-/// What both sides are given.
-const OPTIONS: [&str; 8] = [
-    "--file=-",
-    "--numeric-owner",
-    "--sparse",
-    "--acls",
-    "--xattrs",
-    "--xattrs-include=user.*",
-    "--xattrs-include=security.capability",
-    "--directory",
-];
 
 type Cx = tasks::TaskContext<NodeContext>;
 
@@ -59,7 +44,7 @@ pub(crate) async fn send_tree(
     let by = by_task(cx);
     let source = cx.node.file_system(sending.volume, true, &by).await?;
     let (ours, tars) = pair()?;
-    let archive = tar(&config, source, true, (1, tars), &["--create"], &["."]);
+    let archive = archive::pack(config.first_id(), source, tars);
     let (reader, mut writer) = connected(descriptor)?.into_split();
     let answer = read_answer(reader);
     tokio::pin!(answer);
@@ -149,9 +134,8 @@ async fn fill(
 ) -> Result<(), Error> {
     let source = node.file_system(volume, false, by).await?;
     let (ours, tars) = pair()?;
-    let kept = mount(source.clone(), false);
-    let does = ["--extract", "--preserve-permissions"];
-    let unpack = tar(config, source, false, (0, tars), &does, &[]);
+    let kept = archive::mount(source.clone(), false);
+    let unpack = archive::unpack(config.first_id(), source, tars);
     let (printed, fed) = tokio::join!(node.host.run(unpack), feed(from, ours));
     ended(printed)?;
     fed?;
@@ -175,40 +159,8 @@ async fn feed(from: &mut (impl AsyncRead + Unpin), mut to: UnixStream) -> Result
     }
 }
 
-/// Tar, which reads or writes its archive at a descriptor of this number.
-fn tar(
-    config: &CtConfig,
-    source: CellSource,
-    read_only: bool,
-    archive: (i32, OwnedFd),
-    does: &[&str],
-    what: &[&str],
-) -> Command {
-    let (cell, fence) = cell(config, vec![mount(source, read_only)]);
-    let (number, descriptor) = archive;
-    let args = [does, &OPTIONS[..], &[Cell::INSIDE], what].concat();
-    Command {
-        descriptors: vec![(number, Arc::new(descriptor))],
-        timeout: None,
-        ..Command::new(PROGRAM).args(args)
-    }
-    .fence(fence)
-    .cell(cell)
-}
-
-fn mount(source: CellSource, read_only: bool) -> CellMount {
-    CellMount {
-        source,
-        at: "/".to_owned(),
-        read_only,
-        options: Vec::new(),
-        acl: None,
-        in_use: false,
-    }
-}
-
 fn ended(printed: Result<Output, SysError>) -> Result<(), Error> {
-    printed?.checked(PROGRAM)?;
+    printed?.checked(archive::PROGRAM)?;
     Ok(())
 }
 

@@ -115,6 +115,9 @@ mod volume_copy_file;
 mod volume_create;
 mod volume_delete;
 mod volume_download;
+mod volume_export;
+mod volume_import;
+mod volume_import_file;
 mod volume_pull;
 mod volume_upload;
 mod zpool_add;
@@ -221,6 +224,9 @@ pub use volume_copy_file::VolumeCopyFile;
 pub use volume_create::VolumeCreate;
 pub use volume_delete::VolumeDelete;
 pub use volume_download::VolumeDownload;
+pub use volume_export::VolumeExport;
+pub use volume_import::{ImportRules, VolumeImport};
+pub use volume_import_file::VolumeImportFile;
 pub use volume_pull::VolumePull;
 pub use volume_upload::VolumeUpload;
 pub use zpool_add::{AddPlan, ZpoolAdd};
@@ -285,6 +291,9 @@ pub fn registry() -> Registry<NodeContext> {
         .with::<VolumeCreate>()
         .with::<VolumeDelete>()
         .with::<VolumeDownload>()
+        .with::<VolumeExport>()
+        .with::<VolumeImport>()
+        .with::<VolumeImportFile>()
         .with::<VolumePull>()
         .with::<VolumeUpload>()
 }

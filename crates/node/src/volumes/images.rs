@@ -22,6 +22,10 @@ const PROGRAM: &str = "qemu-img";
 const CPU_S: u64 = 600;
 const BYTES_A_CPU_SECOND: u64 = 16 << 20;
 
+pub(crate) fn cpu_time(bytes: u64) -> Duration {
+    Duration::from_secs(CPU_S + bytes / BYTES_A_CPU_SECOND)
+}
+
 /// An image that is read. It was opened once: what was found out about it is true of what is
 /// copied.
 #[derive(Debug, Clone)]
@@ -99,6 +103,10 @@ impl Source {
             snapshot: None,
             attached: None,
         })
+    }
+
+    pub(crate) fn image(&self) -> &Opened {
+        &self.image
     }
 
     /// What a guest sees of it, in bytes.
@@ -228,7 +236,7 @@ pub(crate) async fn compare(
             return Err(error);
         }
     };
-    let cpu = Duration::from_secs(CPU_S + first.bytes() / BYTES_A_CPU_SECOND);
+    let cpu = cpu_time(first.bytes());
     let fence = second
         .image
         .inside(first.image.inside(Fence::new(Some(cpu))));
@@ -248,6 +256,26 @@ pub(crate) async fn compare(
     }
 }
 
+/// Refuses an image whose tables are wrong, as are those of one that was cut.
+pub(crate) async fn check_image(
+    cx: &TaskContext<NodeContext>,
+    source: &Source,
+) -> Result<(), Error> {
+    let image = &source.image;
+    let fence = image.inside(Fence::new(Some(cpu_time(source.bytes()))));
+    let arguments = ["check", "-q", &image.filename()];
+    let command = Command::new(PROGRAM).args(arguments).fence(fence);
+    match cx.run(command.timeout(None)).await? {
+        // Source: qemu-img(1). Clusters that nothing refers to take space and do no harm.
+        ended if matches!(ended.code, Some(0 | 3)) => Ok(()),
+        ended => Err(Error::conflict(format!(
+            "'{}' is damaged or was cut off: {}",
+            source.path().display(),
+            ended.complaint()
+        ))),
+    }
+}
+
 async fn convert(
     cx: &TaskContext<NodeContext>,
     source: &Source,
@@ -256,7 +284,7 @@ async fn convert(
 ) -> Result<(), Error> {
     let Copying { what, bytes, .. } = *copying;
     let target = Opened::open(&cx.node.host, target, true).await?;
-    let cpu = Duration::from_secs(CPU_S + bytes / BYTES_A_CPU_SECOND);
+    let cpu = cpu_time(bytes);
     let fence = target.inside(source.image.inside(Fence::new(Some(cpu))));
     let (listener, heard) = mpsc::unbounded_channel();
     let command = Command::new(PROGRAM)

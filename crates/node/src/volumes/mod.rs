@@ -7,6 +7,8 @@ pub(crate) mod backups;
 pub(crate) mod base;
 pub(crate) mod drivers;
 pub(crate) mod images;
+pub(crate) mod streams;
+pub(crate) mod tar;
 pub(crate) mod turns;
 pub(crate) mod uploads;
 

@@ -9,10 +9,11 @@ use http::Index;
 use model::schema::Values;
 use model::{Clock, Error, ErrorKind, NodeName};
 use node::Paths;
-use proto::wire::{Answer, Client, Request};
+use proto::wire::{Answer, Client, Held, Request};
 use proto::{Credential, Form, Row, Verb, table};
 use serde_json::Value;
 use sys::SystemClock;
+use tokio::net::UnixStream;
 use uuid::Uuid;
 
 use super::output;
@@ -74,6 +75,28 @@ impl Agent {
             });
         }
         Ok(answer)
+    }
+
+    /// Opens the stream of an operation: its answer, the stream, and what keeps it open until the
+    /// operation itself was called (`call`).
+    pub(crate) async fn open(
+        &self,
+        row: &'static Row,
+        mut given: Values,
+    ) -> Result<(Answer, UnixStream, Held)> {
+        self.name_node(&mut given);
+        row.check_params(&given)?;
+        let opened = self.client.stream_held(request(row, given)).await?;
+        let (answer, descriptor, held) = opened;
+        let socket = std::os::unix::net::UnixStream::from(descriptor);
+        socket.set_nonblocking(true)?;
+        Ok((answer, UnixStream::from_std(socket)?, held))
+    }
+
+    /// Calls an operation whose stream was opened.
+    pub(crate) async fn call(&self, row: &'static Row, mut given: Values) -> Result<Answer> {
+        self.name_node(&mut given);
+        Ok(self.client.request(request(row, given)).await?)
     }
 
     /// `localhost` is replaced by this node's name.

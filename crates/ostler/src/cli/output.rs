@@ -4,7 +4,9 @@
 //! for `SIGPIPE`.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use anyhow::{Result, anyhow};
 
@@ -33,6 +35,11 @@ pub(crate) fn bytes(content: &[u8]) -> Result<()> {
         ErrorKind::BrokenPipe => anyhow!(Closed),
         _ => anyhow!("writing to standard output: {error}"),
     })
+}
+
+/// Standard output as a file, for what is no text.
+pub(crate) fn duplicate() -> io::Result<File> {
+    io::stdout().as_fd().try_clone_to_owned().map(File::from)
 }
 
 /// Writes a line to standard output.

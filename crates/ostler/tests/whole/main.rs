@@ -79,4 +79,5 @@ mod status;
 mod storage;
 mod sweep;
 mod table;
+mod volume_streams;
 mod wire;

@@ -198,10 +198,14 @@ fn an_upload_that_cannot_be_says_so_once_and_leaves_nothing() {
 }
 
 /// A small file system, to be filled.
-struct SmallDisk(tempfile::TempDir);
+pub(crate) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn mount() -> Self {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn mount() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().display().to_string();
         let status = Command::new("mount")
@@ -227,7 +231,7 @@ fn a_full_disk_ends_an_upload_with_one_clear_error() {
         let scene = Scene::new().await;
         let disk = SmallDisk::mount();
         let params = json!({
-            "storage": "small", "type": "dir", "path": disk.0.path(), "content": "iso,images",
+            "storage": "small", "type": "dir", "path": disk.path(), "content": "iso,images",
             "is_mountpoint": "yes",
         });
         scene.node.call("storage_create", params).await.unwrap();
@@ -281,7 +285,7 @@ fn a_download_goes_where_it_fits() {
         let scene = Scene::new().await;
         let disk = SmallDisk::mount();
         let params =
-            json!({"storage": "small", "type": "dir", "path": disk.0.path(), "content": "iso"});
+            json!({"storage": "small", "type": "dir", "path": disk.path(), "content": "iso"});
         scene.node.call("storage_create", params).await.unwrap();
         let download = async |storage: &str, name: &str, url: &str| {
             let params = json!({

@@ -49,6 +49,7 @@ const GROUPS: &[&[Row]] = &[
     adopt::ROWS,
     changes::ROWS,
     node::storage::ROWS,
+    node::streams::ROWS,
     cluster::ROWS,
     cluster::backup::ROWS,
     cluster::bulk::ROWS,

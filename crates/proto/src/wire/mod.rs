@@ -20,6 +20,7 @@ mod carry;
 mod client;
 mod frame;
 mod message;
+mod parts;
 mod server;
 mod transport;
 
@@ -27,5 +28,6 @@ pub use carry::finish;
 pub use client::{Client, Feed, Held};
 pub use frame::{ANSWER_LIMIT, FRAME_LIMIT, FrameError};
 pub use message::{Answer, Ask, Reply, Request};
+pub use parts::{PART, PartReader, PartWriter};
 pub use server::{Responder, Service, Streamed, panics, serve};
 pub use transport::{Connector, Listener, Peer, Transport};

@@ -53,9 +53,12 @@ mod volume_copy;
 mod volume_create;
 mod volume_delete;
 mod volume_download;
+mod volume_export;
 mod volume_get;
+mod volume_import;
 mod volume_list;
 mod volume_pull;
+mod volume_streams;
 mod volume_update;
 mod volume_upload;
 
@@ -102,7 +105,9 @@ const PAIRS: &[Pair] = &[
     pair!("volume_delete", volume_delete::volume_delete),
     pair!("volume_pull", volume_pull::volume_pull),
     pair!("volume_download", volume_download::volume_download),
+    pair!("volume_export", volume_export::volume_export),
     pair!("volume_get", volume_get::volume_get),
+    pair!("volume_import", volume_import::volume_import),
     pair!("volume_list", volume_list::volume_list),
     pair!("volume_update", volume_update::volume_update),
     pair!("volume_upload", volume_upload::volume_upload),
@@ -134,6 +139,8 @@ const PAIRS: &[Pair] = &[
 
 pub(super) const STREAMS: &[StreamPair] = &[
     shell::STREAM,
+    stream_pair!("volume_export", volume_export::open),
+    stream_pair!("volume_import", volume_import::open),
     stream_pair!("volume_upload", volume_upload::open),
 ];
 

@@ -1,9 +1,8 @@
 //! `pct push` and `pct pull`: one file into a running container, or out of it.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
@@ -13,7 +12,7 @@ use serde_json::Value;
 use super::super::agent::Agent;
 use super::VMID;
 use super::inside::running;
-use crate::new_file::{NewFile, check_links, open_regular, own_descriptors};
+use crate::new_file::{NewFile, open_regular, own_descriptors, place_on_host};
 use crate::roles::{Attributes, CopyOrder, Direction, ITSELF};
 
 const LONGEST_PATH: usize = 4096;
@@ -103,14 +102,4 @@ pub(super) async fn pull(agent: Agent, given: Values) -> Result<()> {
     carry_out(&order, Stdio::null(), output.into())?;
     let placed = new.finish(descriptors.as_fd(), wanted);
     placed.with_context(|| format!("placing '{}'", destination.display()))
-}
-
-/// Where a file of the host is, with links followed.
-fn place_on_host(path: &Path) -> Result<PathBuf> {
-    check_links(path).with_context(|| format!("opening '{}'", path.display()))?;
-    match fs::canonicalize(path) {
-        Ok(path) => Ok(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
-        Err(error) => Err(error).with_context(|| format!("finding '{}'", path.display())),
-    }
 }

@@ -1,7 +1,9 @@
 //! `pvesm`: storages and their volumes, by the command names of Proxmox VE.
 
+mod listen;
 mod print;
 mod prune;
+mod streams;
 
 use anyhow::{Context, Result};
 use model::schema::Values;
@@ -18,6 +20,7 @@ pub(super) const PROGRAM: Program = Program {
 
 const ONE: &[&str] = &["storage"];
 const VOLUME: &[&str] = &["volume"];
+const STREAM: &[&str] = &["volume", "format", "filename"];
 const CONTENT: &str = "/nodes/{node}/storage/{storage}/content";
 const CONTENT_VOLUME: &str = "/nodes/{node}/storage/{storage}/content/{volume}";
 
@@ -30,10 +33,22 @@ const COMMANDS: &[Command] = &[
         .show(Show::Text(print::allocated)),
     nothing("apiinfo"),
     cifs("cifsscan"),
-    nothing("export"),
+    own(
+        "export",
+        "Write a volume to a file, or to standard output (-), as a stream.",
+        streams::EXPORT,
+        |agent, given, _| Box::pin(streams::export(agent, given)),
+    )
+    .takes(STREAM),
     get("extractconfig", "/nodes/{node}/vzdump/extractconfig").takes(VOLUME),
     delete("free", CONTENT_VOLUME).takes(VOLUME),
-    nothing("import"),
+    own(
+        "import",
+        "Make a volume of a stream: a file, standard input (-), or who connects to tcp://NET or unix://PATH.",
+        streams::IMPORT,
+        |agent, given, _| Box::pin(streams::import(agent, given)),
+    )
+    .takes(STREAM),
     iscsi("iscsiscan"),
     get("list", CONTENT)
         .takes(ONE)

@@ -18,5 +18,6 @@ pub(super) mod services;
 pub(super) mod shell;
 pub(super) mod status;
 pub(super) mod storage;
+pub(super) mod streams;
 pub(super) mod tasks;
 pub(super) mod web;
