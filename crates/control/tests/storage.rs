@@ -657,6 +657,29 @@ async fn each_type_has_its_properties() {
 }
 
 #[tokio::test]
+async fn an_encrypted_storage_has_no_volumes_beside_those_in_the_clear() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    let add = |id: &str, more: Value| {
+        let all = json!({"storage": id, "type": "lvm", "vgname": "vg0", "disable": true});
+        with(all, more)
+    };
+    root.ok("storage_create", add("s1", json!({"encrypted": true})))
+        .await;
+    for more in [json!({}), json!({"encrypted": true})] {
+        let mixed = root.error("storage_create", add("s2", more)).await;
+        let says = "create storage failed: 'vg0' is storage 's1' already: an encrypted one shares \
+                    its volumes with no other";
+        assert_eq!(mixed.message, says);
+    }
+    let other = add("s3", json!({"vgname": "vg1"}));
+    root.ok("storage_create", other).await;
+    let thin = json!({"storage": "s4", "type": "lvmthin", "vgname": "vg0", "thinpool": "data",
+        "disable": true});
+    root.ok("storage_create", thin).await;
+}
+
+#[tokio::test]
 async fn a_group_is_refused_with_the_name_of_what_is_wrong() {
     let bench = Bench::new().await;
     let root = bench.root();

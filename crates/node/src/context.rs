@@ -118,6 +118,7 @@ impl NodeContext {
                 Arc::new(ClusterTurns::new(
                     options.store.clone(),
                     options.name.clone(),
+                    options.clock.clone(),
                 )),
                 tiers.clone(),
             ),

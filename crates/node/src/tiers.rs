@@ -1,7 +1,7 @@
 //! Tiers: what volumes of a class of guests are like (docs/tiers.md).
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -150,23 +150,62 @@ impl GuestTiers {
             return Ok(None);
         }
         let class = self.class_of(owner).await?;
-        let its = tiers.into_iter().filter(|tier| tier.has(&class));
-        Ok(its.max_by_key(|tier| (tier.priority(), Reverse(tier.id.clone()))))
+        Ok(first_of(&tiers, &class).cloned())
+    }
+}
+
+/// The tier that counts for a guest.
+fn first_of<'a>(tiers: &'a [Tier], class: &Class) -> Option<&'a Tier> {
+    let its = tiers.iter().filter(|tier| tier.has(class));
+    its.max_by_key(|tier| (tier.priority(), Reverse(tier.id.as_str())))
+}
+
+impl From<&Tier> for storage::Tier {
+    fn from(tier: &Tier) -> Self {
+        Self {
+            name: tier.id.clone(),
+            properties: tier.properties(),
+        }
+    }
+}
+
+fn unknown(owner: VmId, error: &Error) -> StorageError {
+    StorageError::NoTier {
+        owner,
+        reason: error.to_string(),
     }
 }
 
 #[async_trait]
 impl storage::Tiers for GuestTiers {
     async fn tier_of(&self, owner: VmId) -> Result<Option<storage::Tier>, StorageError> {
-        let unknown = |error: Error| StorageError::NoTier {
-            owner,
-            reason: error.to_string(),
+        let tier = self.find(owner).await;
+        let tier = tier.map_err(|error| unknown(owner, &error))?;
+        Ok(tier.as_ref().map(storage::Tier::from))
+    }
+
+    /// The tiers are read once, and each guest.
+    async fn tiers_of(
+        &self,
+        owners: &BTreeSet<VmId>,
+    ) -> Result<BTreeMap<VmId, storage::Tier>, StorageError> {
+        let mut found = BTreeMap::new();
+        let Some(first) = owners.first() else {
+            return Ok(found);
         };
-        let tier = self.find(owner).await.map_err(unknown)?;
-        Ok(tier.map(|tier| storage::Tier {
-            properties: tier.properties(),
-            name: tier.id,
-        }))
+        let tiers = self.records.tiers().await;
+        let tiers = tiers.map_err(|error| unknown(*first, &error))?;
+        if tiers.is_empty() {
+            return Ok(found);
+        }
+        for owner in owners {
+            let class = self.class_of(*owner).await;
+            let class = class.map_err(|error| unknown(*owner, &error))?;
+            if let Some(tier) = first_of(&tiers, &class) {
+                found.insert(*owner, tier.into());
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The tasks of a node's disks, broken at every call, and what they refuse.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod removable;
 mod scene;
 
 use std::path::Path;
@@ -10,8 +11,8 @@ use model::{Error, GuestKind, GuestRecord, PendingChange, Record, Upid, VmId};
 use node::tasks::{
     DiskDirectoryCreate, DiskDirectoryDelete, DiskInitgpt, DiskLvmCreate, DiskLvmDelete,
     DiskLvmthinCreate, DiskLvmthinDelete, DiskWipe, DiskZfsCreate, DiskZfsDelete, FileSystem,
-    PoolWanted, RaidLevel, ScrubAction, StorageAttach, StorageDetach, ZpoolAdd, ZpoolAttach,
-    ZpoolClear, ZpoolDetach, ZpoolOnline, ZpoolReplace, ZpoolScrub,
+    PoolWanted, RaidLevel, ScrubAction, ZpoolAdd, ZpoolAttach, ZpoolClear, ZpoolDetach,
+    ZpoolOnline, ZpoolReplace, ZpoolScrub,
 };
 use node::{NodeContext, guest_key, storage_key};
 use scene::*;
@@ -61,6 +62,7 @@ async fn disks<T>(make: fn(VmId) -> T) -> Disks<T> {
     for program in programs {
         node.host = node.host.program(program, disk_programs);
     }
+    node.host = node.host.program("sync", silent);
     for program in GROUP_PROGRAMS {
         node.host = node.host.program(program, group_programs);
     }
@@ -606,83 +608,6 @@ async fn a_directory_that_is_taken_away_keeps_its_files() {
     let left = json!({"fstype": "ext4", "uuid": "1-2"});
     assert_eq!(disks.facts("/dev/sdb1").await, left);
     storage(&disks).await;
-}
-
-/// A storage on a disk that is plugged in and unplugged, with its unit, mounted or not.
-async fn removable<T: Task<Node = NodeContext>>(make: fn(VmId) -> T, is_in: bool) -> Disks<T> {
-    let disks = with_directory(make).await;
-    let mut spec = json!({"type": "dir", "path": "/mnt/pve/store", "is_mountpoint": "1"});
-    if !is_in {
-        spec["disable"] = true.into();
-        disks.has("/dev/sdb1", json!({"fstype": "ext4", "uuid": "1-2"}));
-        let mounts = Path::new("/proc/mounts");
-        disks.0.host.write(mounts, b"", 0o644).await.unwrap();
-    }
-    disks.has_storage(spec).await;
-    disks
-}
-
-/// A task as the operation makes it, for a storage that is as it is now.
-fn of_store<T: serde::de::DeserializeOwned>(_: VmId) -> T {
-    let found = json!({"storage": "store", "name": "store", "uuid": "1-2", "kind": "ext4",
-        "was_disabled": false, "was_mounted": false});
-    serde_json::from_value(found).unwrap()
-}
-
-/// covers: S3.65
-#[tokio::test]
-async fn storage_detach() {
-    sweep(|| Box::pin(removable(of_store::<StorageDetach>, true)), 12).await;
-    let disks = removable(of_store::<StorageDetach>, true).await;
-    assert_eq!(disks.0.run().await, "OK");
-    let left = json!({"fstype": "ext4", "uuid": "1-2"});
-    assert_eq!(disks.facts("/dev/sdb1").await, left);
-    let record = storage(&disks).await;
-    assert!(record.contains("\"disable\":true"), "{record}");
-}
-
-/// Open files and guests keep it, and it is used as before.
-#[tokio::test]
-async fn a_storage_in_use_is_not_detached() {
-    let open = removable(of_store::<StorageDetach>, true).await;
-    let mounted =
-        json!({"fstype": "ext4", "uuid": "1-2", "mountpoint": "/mnt/pve/store", "open": 1});
-    open.has("/dev/sdb1", mounted);
-    let status = refused(&open).await;
-    assert!(status.ends_with("Device or resource busy"), "{status}");
-    let disks = removable(of_store::<StorageDetach>, true).await;
-    let mut guest = GuestRecord::new(vmid(), GuestKind::Qemu, "pve1".parse().unwrap(), 0);
-    guest.config.set("scsi0", "store:100/vm-100-disk-0.raw");
-    let upid = "UPID:pve1:00000001:00000001:6B00D68B:qmclone:100:root@pam:";
-    let busy = json!({"upid": upid, "node": "pve1", "epoch": 1, "shown_as": ""});
-    guest.busy = serde_json::from_value(busy).unwrap();
-    disks.put_guest(guest).await;
-    let status = refused(&disks).await;
-    assert!(
-        status.contains("qmclone:100:root@pam: works on guest 100"),
-        "{status}"
-    );
-}
-
-/// covers: S3.65
-#[tokio::test]
-async fn storage_attach() {
-    sweep(|| Box::pin(removable(of_store::<StorageAttach>, false)), 10).await;
-    let disks = removable(of_store::<StorageAttach>, false).await;
-    assert_eq!(disks.0.run().await, "OK");
-    assert_eq!(
-        disks.facts("/dev/sdb1").await["mountpoint"],
-        "/mnt/pve/store"
-    );
-    let record = storage(&disks).await;
-    assert!(!record.contains("disable"), "{record}");
-    let unplugged = removable(of_store::<StorageAttach>, false).await;
-    unplugged.has("/dev/sdb1", json!({"fstype": "ext4", "uuid": "3-4"}));
-    let status = refused(&unplugged).await;
-    assert!(
-        status.ends_with("with file system 1-2, is not plugged in"),
-        "{status}"
-    );
 }
 
 async fn with_group<T>(make: fn(VmId) -> T, volumes: Value) -> Disks<T> {

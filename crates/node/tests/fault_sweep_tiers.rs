@@ -4,6 +4,8 @@
 
 mod scene;
 
+use std::path::Path;
+
 use model::{GuestRecord, VmId};
 use node::Records;
 use node::tasks::{QemuClone, QemuCreate, QemuMoveDisk, QemuTemplate, TierApply};
@@ -11,6 +13,7 @@ use node::tiers::Selected;
 use scene::zfs::{put_dataset, put_tier, set_on, with_storage};
 use scene::*;
 use serde_json::json;
+use sys::Files;
 
 const DISK: &[(&str, &str)] = &[
     ("tags", "db"),
@@ -95,6 +98,63 @@ async fn a_volume_that_refuses_does_not_hold_up_the_others() {
     assert!(set_on(&node, "vm-100-disk-0").await.is_empty());
     let other = set_on(&node, "vm-100-disk-1").await;
     assert!(other.contains(&"compression=zstd".to_owned()), "{other:?}");
+}
+
+/// ZFS sets each property by itself: the note is set although the room cannot be set aside.
+#[tokio::test]
+async fn what_a_failed_change_has_not_set_is_not_noted() {
+    fn full(disk: &mut testkit::Disk, command: &sys::Command) -> sys::Output {
+        let is_room = |word: &String| word.starts_with("reservation=");
+        let mut others = command.clone();
+        others.args.retain(|word| !is_room(word));
+        let done = testkit::zfs(disk, &others);
+        if command.args[0] == "set" && others.args.len() < command.args.len() {
+            return sys::Output {
+                code: Some(1),
+                stderr: b"cannot set property for 'x': out of space".to_vec(),
+                ..sys::Output::default()
+            };
+        }
+        done
+    }
+    let mut node = node_of(apply).await;
+    put_tier(
+        &node,
+        "gold",
+        &[("tags", "db"), ("reservation", "1M"), ("sync", "always")],
+    )
+    .await;
+    node.host = node.host.program("zfs", full);
+    let status = node.run().await;
+    assert!(status.starts_with("not as their tiers say: "), "{status}");
+    let set = ["ostler:tier=gold:sync=always", "sync=always"];
+    assert_eq!(set_on(&node, "vm-100-disk-0").await, set);
+    // Once there is room, it is set aside, by another task.
+    let tasks = Path::new("/var/lib/ostler/tasks");
+    for entry in node.host.list(tasks).await.unwrap() {
+        node.host.remove(&tasks.join(entry.name)).await.unwrap();
+    }
+    node.host = node.host.program("zfs", testkit::zfs);
+    let node = node.done().await;
+    let set = set_on(&node, "vm-100-disk-0").await;
+    assert!(set.contains(&"reservation=1M".to_owned()), "{set:?}");
+}
+
+/// All volumes of a storage are looked at by one program, and all tiers are read once.
+#[tokio::test]
+async fn volumes_are_compared_at_once() {
+    let node = node_of(apply).await;
+    put_tier(&node, "gold", &[("tags", "none")]).await;
+    for name in ["vm-100-disk-0", "vm-100-disk-1"] {
+        put_dataset(&node, name, "volume 4194304 -");
+    }
+    put_dataset(&node, "subvol-101-disk-0", "filesystem 0 -");
+    node.host.faults().reset();
+    assert_eq!(node.run().await, "OK");
+    let calls = node.host.faults().calls();
+    let count = |words: &str| calls.iter().filter(|call| call.starts_with(words)).count();
+    assert_eq!(count("run zfs "), 1, "{calls:?}");
+    assert_eq!(count("store list tier"), 1, "{calls:?}");
 }
 
 fn with_tags(vmid: VmId) -> QemuCreate {

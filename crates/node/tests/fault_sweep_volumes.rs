@@ -13,19 +13,19 @@ use async_trait::async_trait;
 use auth::Authority;
 use auth::pam::{PamError, PamRunner};
 use model::retention::Retention;
-use model::{BlockFormat, Error, Record, Upid, VmId, VolumeId};
+use model::{BlockFormat, Error, GuestKind, GuestRecord, Record, Upid, VmId, VolumeId};
 use node::tasks::{
     BackupPrune, ImportRules, NewImage, VolumeCopy, VolumeCopyFile, VolumeCreate, VolumeDelete,
     VolumeDownload, VolumeExport, VolumeImport, VolumeImportFile, VolumePull, VolumeUpload,
 };
-use node::{NodeContext, NodeOptions, Paths, Pruning, registry, storage_key};
+use node::{NodeContext, NodeOptions, Paths, Pruning, guest_key, registry, storage_key};
 use proto::wire::PartWriter;
 use storage::{Checksum, ChecksumAlgorithm, StreamFormat};
 use store::{Commit, MemoryStore, Prefix, Read, SharedStore, list_all};
 use sys::{Command, Files, Output, UploadFile};
 use tasks::{Engine, EngineOptions, Submission, Task, TaskState};
 
-use testkit::fault_sweep::{Scene, Swept, sweep_faults};
+use testkit::fault_sweep::{Scene, Swept, exit_status, sweep_faults};
 use testkit::{Disk, FakeHost, Faults, FaultyStore, HastyClock, qemu_img};
 
 type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -499,32 +499,46 @@ async fn sent(content: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// A stream that a caller has opened for a volume and written to, which the task owns.
-fn incoming(node: &NodeContext, volume: &VolumeId, stream: &[u8]) -> String {
+/// A stream that a caller has opened for a volume, which the task owns, and the caller's end of it.
+fn opened(node: &NodeContext, volume: &VolumeId) -> (String, UnixStream) {
     let (id, given, lent) = node.streams.open(volume.clone()).unwrap();
     node.streams.claim(&id, volume).unwrap();
     // The caller stays.
     std::mem::forget(lent);
-    UnixStream::from(given).write_all(stream).unwrap();
+    (id, UnixStream::from(given))
+}
+
+/// The same, written to.
+fn incoming(node: &NodeContext, volume: &VolumeId, stream: &[u8]) -> String {
+    let (id, mut given) = opened(node, volume);
+    given.write_all(stream).unwrap();
     id
 }
 
 const RAW_STREAM: &[u8] = b"\x08\0\0\0\0\0\0\0contents";
 
+const MADE: &str = "/var/lib/vz/images/101/vm-101-disk-3.raw";
+
+fn new_volume() -> VolumeId {
+    "local:101/vm-101-disk-3.raw".parse().unwrap()
+}
+
+fn import_of(stream: String) -> VolumeImport {
+    let owner = VmId::new(101).unwrap();
+    let new = (new_volume(), owner, Some(BlockFormat::Raw));
+    let rules = ImportRules {
+        verifies: true,
+        ..ImportRules::default()
+    };
+    VolumeImport::new(new, StreamFormat::Raw, stream, rules)
+}
+
 async fn import(content: &[u8]) -> Node<VolumeImport> {
     let stream = sent(content).await;
-    node(move |node| {
-        let volume: VolumeId = "local:101/vm-101-disk-3.raw".parse().unwrap();
-        let id = incoming(node, &volume, &stream);
-        let new = (volume, VmId::new(101).unwrap(), Some(BlockFormat::Raw));
-        let rules = ImportRules {
-            verifies: true,
-            ..ImportRules::default()
-        };
-        VolumeImport::new(new, StreamFormat::Raw, id, rules)
-    })
-    .await
+    node(move |node| import_of(incoming(node, &new_volume(), &stream))).await
 }
+
+const TAKEN: &str = "volume 'local:101/vm-101-disk-3.raw' already exists";
 
 #[tokio::test]
 async fn volume_import() {
@@ -532,11 +546,86 @@ async fn volume_import() {
     assert_all_broken(&swept, 20);
     let node = import(RAW_STREAM).await;
     assert_eq!(node.run().await, "OK");
-    let made = Path::new("/var/lib/vz/images/101/vm-101-disk-3.raw");
-    let found = node.host.read(made).await.unwrap();
+    let found = node.host.read(MADE.as_ref()).await.unwrap();
     assert!(found.starts_with(b"contents"), "{found:?}");
     let before = node.inventory().await;
-    let refused = "volume 'local:101/vm-101-disk-3.raw' already exists";
+    assert_eq!(node.run().await, TAKEN);
+    assert_eq!(node.inventory().await, before);
+}
+
+#[tokio::test]
+async fn what_has_the_name_of_an_import_and_is_no_volume_stays() {
+    let node = import(RAW_STREAM).await;
+    let inside = Path::new(MADE).join("of another");
+    node.host.create_dir(MADE.as_ref(), 0o755).await.unwrap();
+    node.host.write(&inside, b"x", 0o600).await.unwrap();
+    let before = node.inventory().await;
+    assert_eq!(node.run().await, TAKEN);
+    assert_eq!(node.inventory().await, before);
+}
+
+/// Another node of a shared storage may be faster than the caller.
+#[tokio::test]
+async fn a_volume_that_is_made_before_the_header_comes_stays() {
+    let caller: Arc<Mutex<Option<UnixStream>>> = Arc::default();
+    let of_caller = caller.clone();
+    let import = move |node: &NodeContext| {
+        let (id, given) = opened(node, &new_volume());
+        *of_caller.lock().unwrap() = Some(given);
+        import_of(id)
+    };
+    let node = node(import).await;
+    let engine = node.engine().await;
+    let upid = node.submit(&engine).await.unwrap();
+    let begins = |line: &String| line.starts_with("importing '");
+    while !engine.log(&upid).await.unwrap().iter().any(begins) {
+        tokio::task::yield_now().await;
+    }
+    let folder = Path::new(MADE).parent().unwrap();
+    node.host.create_dir(folder, 0o755).await.unwrap();
+    let another: &[u8] = b"of another";
+    node.host
+        .write(MADE.as_ref(), another, 0o600)
+        .await
+        .unwrap();
+    let before = node.inventory().await;
+    let mut given = caller.lock().unwrap().take().unwrap();
+    given.write_all(&sent(RAW_STREAM).await).unwrap();
+    let ended = engine.wait(&upid).await.unwrap();
+    assert_eq!(exit_status(&ended.state), TAKEN);
+    assert_eq!(node.inventory().await, before);
+    assert_eq!(node.host.read(MADE.as_ref()).await.unwrap(), another);
+    let log = engine.log(&upid).await.unwrap();
+    let completed = |line: &String| storage::completed_import(line).is_some();
+    assert!(!log.iter().any(completed), "{log:?}");
+}
+
+#[tokio::test]
+async fn an_import_says_which_volume_there_is() {
+    let node = import(RAW_STREAM).await;
+    let engine = node.engine().await;
+    let upid = node.submit(&engine).await.unwrap();
+    let ended = engine.wait(&upid).await.unwrap();
+    assert_eq!(exit_status(&ended.state), "OK");
+    let log = engine.log(&upid).await.unwrap();
+    let completed = log
+        .iter()
+        .filter_map(|line| storage::completed_import(line));
+    let completed: Vec<&str> = completed.collect();
+    assert_eq!(completed, [new_volume().to_string()]);
+}
+
+#[tokio::test]
+async fn a_volume_of_a_guest_elsewhere_is_not_imported_here() {
+    let node = import(RAW_STREAM).await;
+    let owner = VmId::new(101).unwrap();
+    let guest = GuestRecord::new(owner, GuestKind::Qemu, "pve2".parse().unwrap(), 0);
+    let record = Record::new(guest).encode().unwrap();
+    let commit = Commit::new().put(guest_key(owner), record);
+    node.plain.commit(commit).await.unwrap();
+    let before = node.inventory().await;
+    let refused =
+        "'local:101/vm-101-disk-3.raw' is of VM 101, which is on node 'pve2': import it there";
     assert_eq!(node.run().await, refused);
     assert_eq!(node.inventory().await, before);
 }
@@ -562,12 +651,8 @@ async fn volume_import_file() {
 async fn volume_export() {
     let export = |node: &NodeContext| {
         let volume: VolumeId = "local:100/vm-100-disk-0.raw".parse().unwrap();
-        let (id, given, lent) = node.streams.open(volume.clone()).unwrap();
-        node.streams.claim(&id, &volume).unwrap();
-        std::mem::forget(lent);
-        std::thread::spawn(move || {
-            std::io::copy(&mut UnixStream::from(given), &mut std::io::sink())
-        });
+        let (id, mut given) = opened(node, &volume);
+        std::thread::spawn(move || std::io::copy(&mut given, &mut std::io::sink()));
         VolumeExport::new(volume, Some(vmid()), StreamFormat::Raw, id)
     };
     let swept = sweep_faults(|| Box::pin(node(export))).await;

@@ -36,6 +36,9 @@ pub enum StorageError {
     /// Another node changes it, or whether one does cannot be found out.
     #[error("cannot lock '{what}': {reason}")]
     Locked { what: String, reason: String },
+    /// Another node may change it by now.
+    #[error("the lock of '{what}' is lost: it was not renewed in time")]
+    LockLost { what: String },
     #[error("checksum mismatch: got '{found}' != expect '{expected}'")]
     WrongChecksum { found: String, expected: String },
     /// Whether new volumes of a guest are to have properties of their own could not be found out.
@@ -84,6 +87,7 @@ impl StorageError {
             | Self::Full(_)
             | Self::Silent(_)
             | Self::Locked { .. }
+            | Self::LockLost { .. }
             | Self::NoTier { .. } => ErrorKind::Unavailable,
             Self::Host { source, .. } => source.kind(),
         }

@@ -75,7 +75,7 @@ pub use kind::{Property, StorageType};
 pub use lvm::LvmPrograms;
 pub use names::{VolumeName, VolumeNames};
 pub use opened::{Opened, check_whole};
-pub use streams::StreamFormat;
+pub use streams::{StreamFormat, completed_import, import_complete};
 pub use tiers::{Difference, Tier, Tiered, TieredVolume, Tiers, Verdict};
 pub use trees::Trees;
 pub use turns::{Alone, Turn, Turns};

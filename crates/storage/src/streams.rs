@@ -45,7 +45,37 @@ impl StreamFormat {
             _ => None,
         }
     }
+
+    /// How long the file of an image may be whose guest sees so many bytes. `head` is its beginning,
+    /// where qcow2 says how many snapshots it has: each keeps what was overwritten since.
+    pub fn file_bytes_max(self, size: u64, head: &[u8]) -> u64 {
+        const TABLES: u64 = 64 << 20;
+        let snapshots = match (self, head.get(SNAPSHOTS_AT)) {
+            (Self::Qcow2, Some(&[a, b, c, d])) => u32::from_be_bytes([a, b, c, d]),
+            _ => 0,
+        };
+        let states = u64::from(snapshots).saturating_add(2);
+        size.saturating_mul(states).saturating_add(TABLES)
+    }
 }
+
+/// Where qcow2 has the number of snapshots. Source: `docs/interop/qcow2` of QEMU.
+const SNAPSHOTS_AT: std::ops::Range<usize> = 60..64;
+
+/// The line in the log of an import that names the volume that there is now: the last of its steps
+/// writes it, and the command line looks for it.
+pub fn import_complete(volume: &str) -> String {
+    format!("{BEFORE_VOLUME}{volume}{AFTER_VOLUME}")
+}
+
+/// The volume that such a line names; none in other lines.
+pub fn completed_import(line: &str) -> Option<&str> {
+    let volume = line.strip_prefix(BEFORE_VOLUME)?;
+    volume.strip_suffix(AFTER_VOLUME)
+}
+
+const BEFORE_VOLUME: &str = "volume '";
+const AFTER_VOLUME: &str = "' is complete";
 
 impl fmt::Display for StreamFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,6 +136,31 @@ mod tests {
         ] {
             let stream = kind.stream(&kind.parse(name).unwrap(), with_snapshots);
             assert_eq!(stream.map(StreamFormat::as_str), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_file_of_an_image_has_a_bound() {
+        let mut head = vec![0; 512];
+        assert_eq!(StreamFormat::Qcow2.file_bytes_max(1 << 20, &head), 66 << 20);
+        head[63] = 3;
+        assert_eq!(StreamFormat::Qcow2.file_bytes_max(1 << 20, &head), 69 << 20);
+        assert_eq!(StreamFormat::Vmdk.file_bytes_max(1 << 20, &head), 66 << 20);
+        assert_eq!(
+            StreamFormat::Qcow2.file_bytes_max(1 << 20, b"QFI"),
+            66 << 20
+        );
+        let most = StreamFormat::Qcow2.file_bytes_max(i64::MAX as u64, &[0xff; 64]);
+        assert_eq!(most, u64::MAX);
+    }
+
+    #[test]
+    fn a_line_names_the_volume_that_is_complete() {
+        let line = import_complete("local:100/vm-100-disk-0.raw");
+        assert_eq!(line, "volume 'local:100/vm-100-disk-0.raw' is complete");
+        assert_eq!(completed_import(&line), Some("local:100/vm-100-disk-0.raw"));
+        for other in ["volume 'x' already exists", "TASK OK", ""] {
+            assert_eq!(completed_import(other), None, "{other}");
         }
     }
 }

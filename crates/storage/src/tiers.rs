@@ -1,6 +1,6 @@
 //! Tiers: what volumes of a class of guests are like, where the storage can set that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,6 +21,20 @@ pub struct Tier {
 pub trait Tiers: Send + Sync {
     /// The tier of a guest; none where it has none.
     async fn tier_of(&self, owner: VmId) -> Result<Option<Tier>, StorageError>;
+
+    /// Those of several guests, as they are at one time; a guest that has none is not among them.
+    async fn tiers_of(
+        &self,
+        owners: &BTreeSet<VmId>,
+    ) -> Result<BTreeMap<VmId, Tier>, StorageError> {
+        let mut tiers = BTreeMap::new();
+        for owner in owners {
+            if let Some(tier) = self.tier_of(*owner).await? {
+                tiers.insert(*owner, tier);
+            }
+        }
+        Ok(tiers)
+    }
 }
 
 /// What becomes of a property that is not as its tier says.

@@ -1,5 +1,6 @@
 //! Turns at what more than one node changes: a volume group on a unit that all of them see.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use crate::StorageError;
 pub trait Turns: Send + Sync + 'static {
     /// Waits until no other node changes what is called so, and keeps the others from it.
     /// `Refused` where that takes too long.
-    async fn take(&self, what: &str) -> Result<Box<dyn Turn>, StorageError>;
+    async fn take(&self, what: &str) -> Result<Arc<dyn Turn>, StorageError>;
 }
 
 /// A turn that was taken. One that is dropped without `end` ends by itself after a while.
@@ -22,7 +23,7 @@ pub trait Turn: Send + Sync {
     /// An error where the turn is lost: then nothing more may be changed.
     async fn keep(&self) -> Result<Option<Duration>, StorageError>;
 
-    async fn end(self: Box<Self>);
+    async fn end(&self);
 }
 
 /// Turns of a node that shares nothing.
@@ -30,8 +31,8 @@ pub struct Alone;
 
 #[async_trait]
 impl Turns for Alone {
-    async fn take(&self, _what: &str) -> Result<Box<dyn Turn>, StorageError> {
-        Ok(Box::new(Self))
+    async fn take(&self, _what: &str) -> Result<Arc<dyn Turn>, StorageError> {
+        Ok(Arc::new(Self))
     }
 }
 
@@ -41,5 +42,5 @@ impl Turn for Alone {
         Ok(None)
     }
 
-    async fn end(self: Box<Self>) {}
+    async fn end(&self) {}
 }

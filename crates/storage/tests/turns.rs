@@ -71,10 +71,10 @@ struct Taken {
 
 #[async_trait]
 impl Turns for Counted {
-    async fn take(&self, what: &str) -> Result<Box<dyn Turn>, StorageError> {
+    async fn take(&self, what: &str) -> Result<Arc<dyn Turn>, StorageError> {
         self.host
             .change_files(|disk| note(disk, &format!("take {what}")));
-        Ok(Box::new(Taken {
+        Ok(Arc::new(Taken {
             host: self.host.clone(),
             what: what.to_owned(),
             kept: self.kept.clone(),
@@ -86,15 +86,14 @@ impl Turns for Counted {
 impl Turn for Taken {
     async fn keep(&self) -> Result<Option<Duration>, StorageError> {
         let mut kept = self.kept.lock().unwrap();
-        let lost = || StorageError::Locked {
+        let lost = || StorageError::LockLost {
             what: self.what.clone(),
-            reason: "lost".to_owned(),
         };
         *kept = kept.checked_sub(1).ok_or_else(lost)?;
         Ok(Some(Duration::from_secs(40)))
     }
 
-    async fn end(self: Box<Self>) {
+    async fn end(&self) {
         self.host
             .change_files(|disk| note(disk, &format!("end {}", self.what)));
     }
@@ -227,13 +226,16 @@ async fn without_its_turn_a_node_changes_nothing() {
     *bed.kept.lock().unwrap() = 0;
     let before = bed.volumes().await;
     let error = bed.allocate("vm-100-disk-1", 8).await.unwrap_err();
-    assert_eq!(error.to_string(), "cannot lock 'lvm/vg': lost");
+    assert_eq!(
+        error.to_string(),
+        "the lock of 'lvm/vg' is lost: it was not renewed in time"
+    );
     for failed in [
         bed.storage.resize("vm-100-disk-0", 16 * MIB).await,
         bed.storage.rename("vm-100-disk-0", "vm-101-disk-0").await,
         bed.storage.free("vm-100-disk-0").await.map(drop),
     ] {
-        assert!(matches!(failed, Err(StorageError::Locked { .. })));
+        assert!(matches!(failed, Err(StorageError::LockLost { .. })));
     }
     assert_eq!(bed.volumes().await, before);
 }
@@ -247,22 +249,24 @@ async fn what_is_freed_is_zeroed_while_others_change_the_group() {
     bed.allocate("vm-100-disk-0", 600).await.unwrap();
     bed.happened().await;
     assert!(bed.storage.free("vm-100-disk-0").await.unwrap());
-    let zeroed = [
-        "take lvm/vg/del-vm-100-disk-0",
-        "end lvm/vg/del-vm-100-disk-0",
-        "take lvm/vg",
-        "lvrename by 40",
-        "end lvm/vg",
-        "take lvm/vg/del-vm-100-disk-0",
-        "lvchange activate",
-        "blkdiscard 0+256 by 40",
-        "blkdiscard 256+256 by 40",
-        "blkdiscard 512+88 by 40",
-        "take lvm/vg",
-        "lvremove by 40",
-        "end lvm/vg",
-        "end lvm/vg/del-vm-100-disk-0",
+    let mut zeroed = vec![
+        "take lvm/vg".to_owned(),
+        "lvrename by 40".to_owned(),
+        "end lvm/vg".to_owned(),
+        "take lvm/vg/del-vm-100-disk-0".to_owned(),
+        "lvchange activate".to_owned(),
     ];
+    let pieces = (0..600).step_by(32).map(|at| (at, 32.min(600 - at)));
+    zeroed.extend(pieces.map(|(at, length)| format!("blkdiscard {at}+{length} by 40")));
+    zeroed.extend(
+        [
+            "take lvm/vg",
+            "lvremove by 40",
+            "end lvm/vg",
+            "end lvm/vg/del-vm-100-disk-0",
+        ]
+        .map(str::to_owned),
+    );
     assert_eq!(bed.happened().await, zeroed);
     assert!(bed.volumes().await.is_empty());
 }
@@ -277,7 +281,7 @@ async fn zeroing_that_was_broken_off_is_finished_by_the_next_attempt() {
     // The renaming, and one piece.
     *bed.kept.lock().unwrap() = 2;
     let broken = bed.storage.free("vm-100-disk-0").await;
-    assert!(matches!(broken, Err(StorageError::Locked { .. })));
+    assert!(matches!(broken, Err(StorageError::LockLost { .. })));
     assert_eq!(bed.volumes().await, ["del-vm-100-disk-0"]);
     *bed.kept.lock().unwrap() = usize::MAX;
     assert!(bed.storage.free("vm-100-disk-0").await.unwrap());

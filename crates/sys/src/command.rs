@@ -33,7 +33,8 @@ pub struct Command {
     pub output: Stdio,
     /// After this the program is killed. None only if its owner ends it in another way.
     pub timeout: Option<Duration>,
-    /// After this it is killed also if we have ended: what it changes must not change later.
+    /// After this it is killed also if we have ended: what it changes must not change later. Not for a
+    /// program in a scope, which is killed with that.
     pub deadline: Option<Duration>,
     /// Run as this user and group, without supplementary groups but those of `groups_of`.
     pub user: Option<(u32, u32)>,
@@ -69,6 +70,9 @@ pub struct Fence {
     pub cpu: Option<Duration>,
     /// Whether it has the host's network, for an image that a server has.
     pub network: bool,
+    /// Whether a container's root may make devices among its files. Without, it still makes those of
+    /// 0:0, by which overlays say that a file is gone.
+    pub devices: bool,
 }
 
 /// A file inside a fence, at the same path as outside. The descriptor decides which file it is,
@@ -93,7 +97,15 @@ impl Fence {
             memory_bytes: Self::MEMORY_BYTES,
             cpu,
             network: false,
+            devices: true,
         }
+    }
+
+    /// For files that come from anybody, and whose ids are the host's.
+    #[must_use]
+    pub fn without_devices(mut self) -> Self {
+        self.devices = false;
+        self
     }
 
     /// Libraries that speak to a cluster have some dozens of threads.

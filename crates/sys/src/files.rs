@@ -164,6 +164,10 @@ pub trait Files: Send + Sync + 'static {
     /// Which device a file is, followed through links; none for what is no device.
     async fn device_number(&self, path: &Path) -> Result<Option<DeviceNumber>, SysError>;
 
+    /// Whether nothing has a block device for itself: no file system that is mounted anywhere, in any
+    /// namespace, and no device that is made of it.
+    async fn is_device_free(&self, path: &Path) -> Result<bool, SysError>;
+
     /// Makes a file of a device with this mode, which is root's; one that is there is replaced.
     async fn make_device(
         &self,

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use sys::{
-    Command, Fence, Files, Limits, Links, Processes, RealHost, ScopeName, Scopes, Stdio, SysError,
-    TapOptions,
+    Cell, CellMount, CellSource, Command, Fence, Files, Limits, Links, Processes, RealHost,
+    ScopeName, Scopes, Stdio, SysError, TapOptions,
 };
 use testkit::left_out::missing;
 
@@ -528,6 +528,44 @@ async fn a_fenced_program_takes_no_more_than_it_may() {
     let greedy = "dd if=/dev/zero of=/dev/null bs=512M count=1";
     let (_, complaint) = fenced(&host, small, greedy).await;
     assert!(complaint.contains("memory exhausted"), "{complaint}");
+}
+
+#[tokio::test]
+async fn a_fence_without_devices_lets_only_marks_of_overlays_be_made() {
+    let Some(host) = host("fence-devices") else {
+        return;
+    };
+    let folder = open_folder();
+    let in_cell = async |fence: Fence, script: &str| {
+        let root = CellMount {
+            source: CellSource::Folder(folder.path().to_owned()),
+            at: "/".to_owned(),
+            read_only: false,
+            options: Vec::new(),
+            acl: None,
+            in_use: false,
+        };
+        let cell = Cell {
+            mounts: vec![root],
+            at: Cell::INSIDE.into(),
+            beside: None,
+            first_id: None,
+            hides: None,
+            program: None,
+        };
+        let command = shell(script).fence(fence).cell(cell);
+        host.run(command).await.unwrap()
+    };
+    let made = in_cell(Fence::new(None), "mknod /container/any b 8 0").await;
+    assert!(made.success(), "{made:?}");
+    let script = "mknod /container/gone c 0 0 && mkfifo /container/pipe && \
+                  ! mknod /container/block b 8 0 && ! mknod /container/null c 1 3";
+    let kept = in_cell(Fence::new(None).without_devices(), script).await;
+    assert!(kept.success(), "{kept:?}");
+    let left = host.list(folder.path()).await.unwrap();
+    let mut left: Vec<&str> = left.iter().map(|entry| entry.name.as_str()).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["any", "gone", "pipe"]);
 }
 
 #[tokio::test]

@@ -63,6 +63,7 @@ passes_on! { Files:
     format!("examine {path:?}"), resolve(path: &Path) -> PathBuf;
     format!("examine {path:?}"), open_image(path: &Path, write: bool, direct: bool) -> Arc<OwnedFd>;
     format!("examine {path:?}"), device_number(path: &Path) -> Option<DeviceNumber>;
+    format!("examine {path:?}"), is_device_free(path: &Path) -> bool;
     format!("make device {path:?}"),
         make_device(path: &Path, number: DeviceNumber, mode: u32) -> ();
     format!("examine {path:?}"), open_device(path: &Path) -> Arc<OwnedFd>;

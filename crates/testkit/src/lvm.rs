@@ -144,9 +144,14 @@ pub fn cryptsetup(disk: &mut Disk, command: &Command) -> Output {
         ["resize", _] => 0,
         _ => 1,
     };
+    let stderr = match code {
+        1 => "Device is not a valid LUKS device.",
+        _ => "",
+    };
     Output {
         code: Some(code),
-        ..Output::default()
+        stdout: Vec::new(),
+        stderr: stderr.as_bytes().to_vec(),
     }
 }
 

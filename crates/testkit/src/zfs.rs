@@ -276,6 +276,8 @@ fn property(found: &Dataset, name: &str) -> (String, &'static str) {
     let default = match name {
         "type" => return (found.kind.clone(), "-"),
         "volsize" if is_volume => return (found.size.clone(), "local"),
+        "refquota" if !is_volume => return (found.size.clone(), "local"),
+        "origin" => return (found.origin.clone(), "-"),
         "volblocksize" if is_volume => "16384",
         "recordsize" if !is_volume => "131072",
         "atime" if !is_volume => "on",

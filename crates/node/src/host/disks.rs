@@ -190,17 +190,14 @@ pub async fn probe(host: &SharedHost, disk: &mut Block) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a device holds, in a word; none where it is empty.
-pub(crate) async fn content_of(host: &SharedHost, path: &str) -> Result<Option<String>, Error> {
+/// What a device holds.
+pub(crate) async fn probed(host: &SharedHost, path: &str) -> Result<Block, Error> {
     let mut block = Block {
         path: path.to_owned(),
         ..Block::default()
     };
     probe_one(host, &mut block).await?;
-    let table = block
-        .pttype
-        .map(|kind| format!("a partition table ({kind})"));
-    Ok(block.fstype.or(table))
+    Ok(block)
 }
 
 /// `blkid` found nothing.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sys::{Command, SysError};
+use sys::{Command, SharedHost, SysError};
 use tasks::TaskContext;
 
 use super::disk_writes::run;
@@ -85,7 +85,11 @@ impl Mount<'_> {
     /// Mounts what was set up.
     pub(crate) async fn mount(&self, cx: &Cx) -> Result<(), SysError> {
         if has_systemd(cx).await? {
-            return run(cx, systemctl(&["start", &unit(self.name)])).await;
+            run(cx, systemctl(&["start", &unit(self.name)])).await?;
+            // Where it has not seen yet that an earlier mount is gone, it does nothing.
+            if is_mounted(cx, self.name).await? {
+                return Ok(());
+            }
         }
         let Self { uuid, kind, .. } = self;
         let (source, point) = (format!("UUID={uuid}"), folder(self.name));
@@ -137,6 +141,18 @@ pub(crate) async fn unmount(cx: &Cx, name: &str) -> Result<(), SysError> {
     run(cx, Command::new("umount").arg(point)).await
 }
 
+/// Takes a mount out of sight whose disk is gone; the kernel lets go of it with its last user.
+pub(crate) async fn unmount_lazily(cx: &Cx, name: &str) -> Result<(), SysError> {
+    let point = folder(name).display().to_string();
+    run(cx, Command::new("umount").args(["-l", &point])).await
+}
+
+/// Writes out its file system, and fails where that cannot be done, which `umount` does not say.
+pub(crate) async fn sync(cx: &Cx, name: &str) -> Result<(), SysError> {
+    let point = folder(name).display().to_string();
+    run(cx, Command::new("sync").args(["--file-system", &point])).await
+}
+
 /// Takes away what mounts it at every start, and its mount point if that is empty.
 pub(crate) async fn forget(cx: &Cx, name: &str) -> Result<(), SysError> {
     let host = &cx.node.host;
@@ -163,9 +179,51 @@ pub(crate) async fn is_mounted(cx: &Cx, name: &str) -> Result<bool, SysError> {
     Ok(points.any(|mounted| mounted == Some(&*point)))
 }
 
+/// A mount, as the kernel lists it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mounted {
+    /// Of the device. The first one is 0 where the file system has a number of its own (btrfs).
+    pub(crate) number: (u32, u32),
+    pub(crate) source: String,
+}
+
+/// The mount that is seen at its folder; others may be below.
+pub(crate) async fn mounted(host: &SharedHost, name: &str) -> Result<Option<Mounted>, SysError> {
+    let list = host.read(Path::new("/proc/self/mountinfo")).await?;
+    let point = folder(name).display().to_string();
+    Ok(last_at(&String::from_utf8_lossy(&list), &point))
+}
+
+/// Reads `36 25 8:17 / /mnt/pve/x rw,relatime shared:1 - ext4 /dev/sdb1 rw`; later ones cover earlier
+/// ones.
+fn last_at(list: &str, point: &str) -> Option<Mounted> {
+    let at_point = |line: &str| {
+        let (place, origin) = line.split_once(" - ")?;
+        let mut words = place.split(' ').skip(2);
+        let (major, minor) = words.next()?.split_once(':')?;
+        let number = (major.parse().ok()?, minor.parse().ok()?);
+        let source = origin.split(' ').nth(1)?.to_owned();
+        (words.nth(1) == Some(point)).then_some(Mounted { number, source })
+    };
+    list.lines().rev().find_map(at_point)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_mount_at_a_folder_is_seen() {
+        let list = "36 25 8:17 / /mnt/pve/x rw shared:1 - ext4 /dev/sdb1 rw\n\
+                    37 36 8:33 / /mnt/pve/x rw - ext4 /dev/sdc1 rw\n\
+                    38 25 0:52 / /mnt/pve/x/y rw - btrfs /dev/sdd rw\n";
+        let expected = Mounted {
+            number: (8, 33),
+            source: "/dev/sdc1".to_owned(),
+        };
+        assert_eq!(last_at(list, "/mnt/pve/x"), Some(expected));
+        assert_eq!(last_at(list, "/mnt/pve"), None);
+    }
 
     #[test]
     fn a_unit_is_named_as_systemd_names_it() {

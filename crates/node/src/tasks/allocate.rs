@@ -84,6 +84,10 @@ impl<T: Allocates> Step<T> for Allocate {
             let (name, format) = chosen(volume)?;
             let storage = cx.node.storage(&volume.storage).await?;
             storage.allocate(name, format, volume.bytes).await?;
+            if volume.slot.bus() == DriveBus::Tpm && !storage.new_images_are_zero() {
+                // What is not zero is taken for the state of a TPM that was set up.
+                storage.zero(name).await?;
+            }
             if task.edit().is_cloud_init(volume) {
                 // Whatever an earlier medium of the guest held, this one is empty.
                 cx.node.records.forget_seed(task.owner()).await?;

@@ -3,19 +3,42 @@
 
 use std::path::Path;
 
-use model::{Error, Record, StorageId};
+use model::{Error, ErrorKind, Record, StorageId};
 use serde::{Deserialize, Serialize};
 use storage::{StorageConfig, StorageSpec, mount_point};
 use store::{Commit, Precondition, Read, StoreError};
+use sys::SysError;
 use tasks::TaskContext;
 
-use crate::host::disks::{self, Block};
-use crate::host::mount_units::{self, Mount};
+use crate::host::disks;
+use crate::host::mount_units::{self, Mount, Mounted};
 use crate::host::pools::directories::directories;
 use crate::records::unreadable;
 use crate::{NodeContext, storage_key, volumes_of_guest};
 
 pub(super) type Cx = TaskContext<NodeContext>;
+
+/// Its file systems are on several devices, which have one id.
+const OF_SEVERAL: &str = "btrfs";
+
+/// A block device that has the file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Device {
+    path: String,
+    /// The disk that it is, or is a part of.
+    disk: String,
+}
+
+/// What is mounted at the storage's mount point.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Empty,
+    /// The file system that belongs there.
+    Right,
+    /// One whose device is gone.
+    Dead(String),
+    Other(String),
+}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Removable {
@@ -25,6 +48,9 @@ pub(super) struct Removable {
     /// Of the file system.
     uuid: String,
     kind: String,
+    /// What had the file system when the task was planned; none while the disk is unplugged.
+    #[serde(default)]
+    devices: Vec<Device>,
     /// As its record said before the task.
     pub(super) was_disabled: bool,
     pub(super) was_mounted: bool,
@@ -59,6 +85,7 @@ impl Removable {
                 name: name.to_owned(),
                 uuid,
                 kind: unit.kind,
+                devices: Vec::new(),
                 was_disabled: config.common.disable == Some(true),
                 was_mounted: false,
             })
@@ -75,17 +102,166 @@ impl Removable {
         }
     }
 
-    /// The disk that has the file system; none while it is unplugged.
-    pub(super) async fn disk(&self, node: &NodeContext) -> Result<Option<String>, Error> {
-        let all = disks::disks(&node.host).await?;
-        let has_it = |disk: &&Block| {
-            let mut blocks = disk.all().into_iter();
-            blocks.any(|block| block.uuid.as_deref() == Some(&self.uuid))
-        };
-        Ok(all.iter().find(has_it).map(|disk| disk.path.clone()))
+    /// The devices that have the file system now.
+    pub(super) async fn find_devices(&self, node: &NodeContext) -> Result<Vec<Device>, Error> {
+        let mut found: Vec<Device> = Vec::new();
+        for disk in disks::disks(&node.host).await? {
+            for block in disk.all() {
+                let has_it = block.uuid.as_deref() == Some(&*self.uuid);
+                // A device that is made of several disks is listed below each.
+                if has_it && !found.iter().any(|known| known.path == block.path) {
+                    found.push(Device {
+                        path: block.path.clone(),
+                        disk: disk.path.clone(),
+                    });
+                }
+            }
+        }
+        Ok(found)
     }
 
-    pub(super) fn unplugged(&self) -> Error {
+    /// Notes the devices. Where one disk is a copy of another, it is the one that is mounted.
+    pub(super) async fn note_devices(&mut self, node: &NodeContext) -> Result<(), Error> {
+        self.devices = self.find_devices(node).await?;
+        if !self.has_copies() {
+            return Ok(());
+        }
+        let Some(mounted) = mount_units::mounted(&node.host, &self.name).await? else {
+            return Ok(());
+        };
+        let mut right = None;
+        for device in &self.devices {
+            if is_from(node, &mounted, device).await? {
+                right = Some(device.clone());
+            }
+        }
+        if let Some(device) = right {
+            self.devices = vec![device];
+        }
+        Ok(())
+    }
+
+    /// Notes also what is mounted there where `lsblk` does not know its file system.
+    pub(super) async fn note_mounted(&mut self, node: &NodeContext) -> Result<(), Error> {
+        self.note_devices(node).await?;
+        let mounted = mount_units::mounted(&node.host, &self.name).await?;
+        let (Some(mounted), true) = (mounted, self.devices.is_empty()) else {
+            return Ok(());
+        };
+        if mounted.source.starts_with("/dev/") && !is_gone(node, &mounted).await? {
+            self.devices.push(Device {
+                path: mounted.source.clone(),
+                disk: mounted.source,
+            });
+        }
+        Ok(())
+    }
+
+    fn has_copies(&self) -> bool {
+        self.kind != OF_SEVERAL && self.devices.len() > 1
+    }
+
+    /// Refuses where its disk is not there, or where a copy of it is, too.
+    pub(super) fn check_devices(&self) -> Result<(), Error> {
+        if self.devices.is_empty() {
+            return Err(self.unplugged());
+        }
+        if !self.has_copies() {
+            return Ok(());
+        }
+        let (id, uuid) = (&self.storage, &self.uuid);
+        let paths: Vec<&str> = self.devices.iter().map(|one| one.path.as_str()).collect();
+        let text = format!(
+            "file system {uuid} of storage '{id}' is on {}: one is a copy of the other. Unplug the \
+             copy, or give it an id of its own",
+            paths.join(" and ")
+        );
+        Err(Error::conflict(text))
+    }
+
+    /// The disks to unplug, in words.
+    pub(super) fn disks(&self) -> String {
+        let mut disks: Vec<&str> = self.devices.iter().map(|one| one.disk.as_str()).collect();
+        disks.dedup();
+        match disks.is_empty() {
+            true => "its disk".to_owned(),
+            false => disks.join(" and "),
+        }
+    }
+
+    pub(super) async fn place(&self, node: &NodeContext) -> Result<Place, Error> {
+        let Some(mounted) = mount_units::mounted(&node.host, &self.name).await? else {
+            return Ok(Place::Empty);
+        };
+        for device in &self.devices {
+            if is_from(node, &mounted, device).await? {
+                return Ok(Place::Right);
+            }
+        }
+        let is_dead = is_gone(node, &mounted).await?;
+        Ok(match is_dead {
+            true => Place::Dead(mounted.source),
+            false => Place::Other(mounted.source),
+        })
+    }
+
+    pub(super) fn taken(&self, by: &str) -> Error {
+        let (id, point) = (&self.storage, mount_units::folder(&self.name));
+        let text = format!(
+            "'{by}' is mounted at '{}' of storage '{id}'",
+            point.display()
+        );
+        Error::conflict(text)
+    }
+
+    /// Mounts the file system, in the place of one whose disk is gone.
+    pub(super) async fn take_place(&self, cx: &Cx) -> Result<(), Error> {
+        loop {
+            match self.place(&cx.node).await? {
+                Place::Right => return Ok(()),
+                Place::Empty => return Ok(self.mount().mount(cx).await?),
+                Place::Other(by) => return Err(self.taken(&by)),
+                Place::Dead(by) => {
+                    let text = format!("'{by}' is gone and is still mounted: it is unmounted");
+                    cx.log(&text).await;
+                    mount_units::unmount_lazily(cx, &self.name).await?;
+                }
+            }
+        }
+    }
+
+    /// Whether something still has a device of it: a copy of the mount in another namespace, another
+    /// mount, a device that is made of it. One that was pulled is free.
+    pub(super) async fn is_free(&self, node: &NodeContext) -> Result<bool, Error> {
+        for device in &self.devices {
+            match node.host.is_device_free(Path::new(&device.path)).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    pub(super) fn in_use(&self) -> Error {
+        let text = format!(
+            "the disk of storage '{}' is still in use: a container or a task that began before has it",
+            self.storage
+        );
+        Error::conflict(text)
+    }
+
+    /// Whether nothing new may use it. One that was removed is used by nothing.
+    pub(super) async fn is_disabled(&self, node: &NodeContext) -> Result<bool, Error> {
+        match node.records.storage(&self.storage).await {
+            Ok(entry) => Ok(entry.config.common.disable == Some(true)),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn unplugged(&self) -> Error {
         let (id, uuid) = (&self.storage, &self.uuid);
         let text =
             format!("the disk of storage '{id}', with file system {uuid}, is not plugged in");
@@ -96,19 +272,49 @@ impl Removable {
         Ok(mount_units::is_mounted(cx, &self.name).await?)
     }
 
-    pub(super) async fn mount_it(&self, cx: &Cx) -> Result<(), Error> {
-        match self.is_mounted(cx).await? {
+    pub(super) async fn mount_it(&self, cx: &Cx) -> Result<(), SysError> {
+        match mount_units::is_mounted(cx, &self.name).await? {
             true => Ok(()),
-            false => Ok(self.mount().mount(cx).await?),
+            false => self.mount().mount(cx).await,
         }
     }
 
-    pub(super) async fn unmount(&self, cx: &Cx) -> Result<(), Error> {
-        Ok(mount_units::unmount(cx, &self.name).await?)
+    pub(super) async fn unmount(&self, cx: &Cx) -> Result<(), SysError> {
+        mount_units::unmount(cx, &self.name).await
     }
 
-    /// Refuses while a guest that has volumes there runs, or is worked on.
+    pub(super) async fn sync(&self, cx: &Cx) -> Result<(), SysError> {
+        mount_units::sync(cx, &self.name).await
+    }
+
+    /// Refuses while another storage has its folder on the disk.
+    async fn check_alone(&self, node: &NodeContext) -> Result<(), Error> {
+        let point = mount_units::folder(&self.name);
+        for entry in node.records.storages().await? {
+            let (config, id) = (&entry.config, entry.config.id());
+            if *id == self.storage || !config.is_enabled_on(&node.name) {
+                continue;
+            }
+            let path = match &config.spec {
+                StorageSpec::Dir(spec) => Some(&spec.path),
+                StorageSpec::Btrfs(spec) => Some(&spec.path),
+                StorageSpec::Nfs(spec) => spec.path.as_ref(),
+                StorageSpec::Cifs(spec) => spec.path.as_ref(),
+                StorageSpec::CephFs(spec) => spec.path.as_ref(),
+                _ => None,
+            };
+            if let Some(path) = path.filter(|path| Path::new(path).starts_with(&point)) {
+                let text =
+                    format!("storage '{id}' is on the same disk, at '{path}': disable it first");
+                return Err(Error::conflict(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses while another storage is there, or a guest that has volumes there runs or is worked on.
     pub(super) async fn check_unused(&self, node: &NodeContext) -> Result<(), Error> {
+        self.check_alone(node).await?;
         for guest in node.records.guests().await? {
             let guest = guest?;
             let mut volumes = volumes_of_guest(&guest).into_iter();
@@ -155,4 +361,33 @@ impl Removable {
             }
         }
     }
+}
+
+/// Whether a mount is of this device.
+async fn is_from(node: &NodeContext, mounted: &Mounted, device: &Device) -> Result<bool, Error> {
+    let number = match mounted.number {
+        (0, _) => number_of(node, &mounted.source).await?,
+        number => Some(number),
+    };
+    Ok(number.is_some() && number == number_of(node, &device.path).await?)
+}
+
+/// None of what is no block device, or is not there.
+async fn number_of(node: &NodeContext, path: &str) -> Result<Option<(u32, u32)>, Error> {
+    match node.host.device_number(Path::new(path)).await {
+        Ok(Some(number)) if number.is_block => Ok(Some((number.major, number.minor))),
+        Ok(_) => Ok(None),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the device of a mount was pulled.
+async fn is_gone(node: &NodeContext, mounted: &Mounted) -> Result<bool, Error> {
+    let path = match mounted.number {
+        (0, _) if !mounted.source.starts_with("/dev/") => return Ok(false),
+        (0, _) => mounted.source.clone(),
+        (major, minor) => format!("/sys/dev/block/{major}:{minor}"),
+    };
+    Ok(node.host.stat(Path::new(&path)).await?.is_none())
 }

@@ -5,9 +5,9 @@ use model::{Error, StorageId};
 use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Steps, Task};
 
-use super::removable::{Cx, Removable};
+use super::removable::{Cx, Place, Removable};
 use crate::NodeContext;
-use crate::host::disk_writes::DISKS;
+use crate::host::disk_writes::{self, DISKS};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StorageAttach(Removable);
@@ -15,11 +15,15 @@ pub struct StorageAttach(Removable);
 impl StorageAttach {
     /// Refuses what the task would refuse.
     pub async fn check(node: &NodeContext, storage: &StorageId) -> Result<Self, Error> {
-        let found = Removable::find(node, storage).await?;
-        match found.disk(node).await? {
-            Some(_) => Ok(Self(found)),
-            None => Err(found.unplugged()),
+        let mut found = Removable::find(node, storage).await?;
+        found.note_devices(node).await?;
+        found.check_devices()?;
+        let place = found.place(node).await?;
+        if let Place::Other(by) = &place {
+            return Err(found.taken(by));
         }
+        found.was_mounted = place == Place::Right;
+        Ok(Self(found))
     }
 }
 
@@ -52,26 +56,26 @@ impl Step<StorageAttach> for Attach {
     async fn plan(&self, cx: &Cx, task: &mut StorageAttach) -> Result<(), Error> {
         let id = task.0.storage.clone();
         *task = StorageAttach::check(&cx.node, &id).await?;
-        task.0.was_mounted = task.0.is_mounted(cx).await?;
         Ok(())
     }
 
     async fn probe(&self, cx: &Cx, task: &mut StorageAttach) -> Result<Probe, Error> {
-        Ok(match task.0.is_mounted(cx).await? {
-            true => Probe::Done,
-            false => Probe::NotDone,
+        Ok(match task.0.place(&cx.node).await? {
+            Place::Right => Probe::Done,
+            _ => Probe::NotDone,
         })
     }
 
     async fn act(&self, cx: &Cx, task: &mut StorageAttach) -> Result<(), Error> {
-        task.0.mount_it(cx).await
+        task.0.take_place(cx).await
     }
 
+    /// What is enabled may be used by now, also by what is not known here: it stays mounted.
     async fn undo(&self, cx: &Cx, task: &StorageAttach) -> Result<(), Error> {
-        match task.0.was_mounted {
-            true => Ok(()),
-            false => task.0.unmount(cx).await,
+        if task.0.was_mounted || !task.0.is_disabled(&cx.node).await? {
+            return Ok(());
         }
+        disk_writes::or_left(cx, task.0.unmount(cx)).await
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   disable ─ unmount ┃
-//!      │         refused by the kernel while files are open: the storage is then as before
+//!      │         refused by the kernel while files are open, and by us while anything else has the
+//!      │         disk: a container has a copy of all mounts. The storage is then as before
 //!      new work is refused from here on
 //! ```
 
@@ -11,9 +12,9 @@ use model::{Error, StorageId};
 use serde::{Deserialize, Serialize};
 use tasks::{Probe, Step, Steps, Task};
 
-use super::removable::{Cx, Removable};
+use super::removable::{Cx, Place, Removable};
 use crate::NodeContext;
-use crate::host::disk_writes::DISKS;
+use crate::host::disk_writes::{self, DISKS};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StorageDetach(Removable);
@@ -56,6 +57,7 @@ impl Step<StorageDetach> for Disable {
     async fn plan(&self, cx: &Cx, task: &mut StorageDetach) -> Result<(), Error> {
         let id = task.0.storage.clone();
         *task = StorageDetach::check(&cx.node, &id).await?;
+        task.0.note_mounted(&cx.node).await?;
         task.0.was_mounted = task.0.is_mounted(cx).await?;
         Ok(())
     }
@@ -64,8 +66,15 @@ impl Step<StorageDetach> for Disable {
         task.0.disable(cx, true).await
     }
 
+    /// What could not be mounted again is not offered to new work.
     async fn undo(&self, cx: &Cx, task: &StorageDetach) -> Result<(), Error> {
-        task.0.disable(cx, task.0.was_disabled).await
+        let it = &task.0;
+        let is_lost = it.was_mounted && !it.is_mounted(cx).await?;
+        if is_lost && !it.was_disabled {
+            let text = format!("storage '{}' is not mounted and stays disabled", it.storage);
+            cx.warn(&text).await;
+        }
+        it.disable(cx, it.was_disabled || is_lost).await
     }
 }
 
@@ -83,26 +92,40 @@ impl Step<StorageDetach> for Unmount {
     }
 
     async fn probe(&self, cx: &Cx, task: &mut StorageDetach) -> Result<Probe, Error> {
-        Ok(match task.0.is_mounted(cx).await? {
-            true => Probe::NotDone,
-            false => Probe::Done,
+        if task.0.is_mounted(cx).await? {
+            return Ok(Probe::NotDone);
+        }
+        // A device that does not say is not known to be free, and the probe has to end.
+        Ok(match task.0.is_free(&cx.node).await {
+            Ok(true) => Probe::Done,
+            Ok(false) | Err(_) => Probe::NotDone,
         })
     }
 
-    /// The kernel writes out all before it lets go of the disk.
+    /// The kernel writes out all before it lets go of the disk, but does not say what failed.
     async fn act(&self, cx: &Cx, task: &mut StorageDetach) -> Result<(), Error> {
-        task.0.unmount(cx).await?;
-        let disk = task.0.disk(&cx.node).await?;
-        let disk = disk.unwrap_or_else(|| "its disk".to_owned());
-        cx.log(&format!("{disk} can be unplugged")).await;
+        let it = &task.0;
+        if it.place(&cx.node).await? == Place::Right {
+            it.sync(cx).await?;
+        }
+        it.unmount(cx).await?;
+        if !it.is_free(&cx.node).await? {
+            return Err(it.in_use());
+        }
+        cx.log(&format!("{} can be unplugged", it.disks())).await;
         Ok(())
     }
 
+    /// Ends also where a program refuses: the storage is disabled then.
     async fn undo(&self, cx: &Cx, task: &StorageDetach) -> Result<(), Error> {
-        let is_there = task.0.disk(&cx.node).await?.is_some();
-        match task.0.was_mounted && is_there {
-            true => task.0.mount_it(cx).await,
-            false => Ok(()),
+        if !task.0.was_mounted {
+            return Ok(());
         }
+        // To mount what is not there takes long.
+        let devices = task.0.find_devices(&cx.node).await;
+        if devices.is_ok_and(|devices| devices.is_empty()) {
+            return Ok(());
+        }
+        disk_writes::or_left(cx, task.0.mount_it(cx)).await
     }
 }

@@ -6,17 +6,23 @@ use std::time::Duration;
 use model::{BlockSource, Error, VolumeId};
 use serde::Deserialize;
 use storage::{
-    AttachMode, Attacher, LvmPrograms, Storage, StorageConfig, StorageSpec, StorageType,
+    AttachMode, Attacher, LvmPrograms, Storage, StorageConfig, StorageSpec, StorageType, Turn,
 };
 
 use crate::NodeContext;
 use crate::host::disks;
 
+/// What blkid(8) calls it.
+const PHYSICAL_VOLUME: &str = "LVM2_member";
+
 /// LVM writes a few sectors.
 const CHANGE: Duration = Duration::from_secs(60);
 
+/// A physical volume, or a group.
 #[derive(Deserialize)]
 struct Volume {
+    #[serde(default)]
+    pv_uuid: String,
     vg_name: String,
 }
 
@@ -66,49 +72,72 @@ pub async fn make_group(node: &NodeContext, config: &StorageConfig) -> Result<()
             format!("'{base}' is no disk of the node"),
         )),
     };
-    units.detach(base.name(), &by).await?;
-    made
+    let detached = units.detach(base.name(), &by).await;
+    made.and(detached.map_err(Error::from))
 }
 
 async fn make_on(node: &NodeContext, device: &str, group: &str) -> Result<(), Error> {
     let turn = node.drivers.take_turn(&format!("lvm/{group}")).await?;
-    let made = make_in_turn(node, device, group).await;
+    let made = make_in_turn(node, &*turn, (device, group)).await;
     turn.end().await;
     made
 }
 
-async fn make_in_turn(node: &NodeContext, device: &str, group: &str) -> Result<(), Error> {
+async fn make_in_turn(
+    node: &NodeContext,
+    turn: &dyn Turn,
+    (device, group): (&str, &str),
+) -> Result<(), Error> {
     let programs = LvmPrograms::new(node.host.clone());
-    let select = format!("pv_name=\"{device}\"");
-    let volumes: Vec<Volume> = programs
-        .list("pvs", "vg_name", &["--select", &select])
-        .await?;
-    let found = volumes.into_iter().next().map(|volume| volume.vg_name);
-    match found.as_deref() {
-        Some(found) if found == group => return Ok(()),
-        // It is a physical volume of no group.
-        Some("") => {}
-        Some(found) => {
+    let listed: Vec<Volume> = programs.list("pvs", "pv_uuid,vg_name", &[]).await?;
+    if listed.iter().any(|volume| volume.vg_name == group) {
+        return match group_on(node, device, &listed).await? {
+            Some(found) if found == group => Ok(()),
+            _ => Err(Error::conflict(format!(
+                "volume group '{group}' exists, on another device than '{device}'"
+            ))),
+        };
+    }
+    let change = async |program: &str, args: &[&str]| {
+        let deadline = turn.keep().await?;
+        // Another node may have been here before the turn was ours.
+        let found = group_on(node, device, &listed).await?;
+        if let Some(found) = found.filter(|found| !found.is_empty()) {
             let text = format!("device '{device}' is already used by volume group '{found}'");
             return Err(Error::conflict(text));
         }
-        None => {
-            if let Some(content) = disks::content_of(&node.host, device).await? {
-                let text = format!("device '{device}' is not empty: it has {content}");
-                return Err(Error::conflict(text));
-            }
-        }
-    }
-    let groups: Vec<Volume> = programs.list("vgs", "vg_name", &[]).await?;
-    if groups.iter().any(|other| other.vg_name == group) {
-        let text = format!("volume group '{group}' exists, on another device than '{device}'");
-        return Err(Error::conflict(text));
-    }
-    if found.is_none() {
+        programs.run_until(program, args, CHANGE, deadline).await?;
+        Ok(())
+    };
+    if group_on(node, device, &listed).await?.is_none() {
         // So much metadata lets the first extent begin at 512 sectors. Source: Proxmox VE's layout.
         let how = ["--yes", "--metadatasize", "250k", device];
-        programs.run("pvcreate", &how, CHANGE).await?;
+        change("pvcreate", &how).await?;
     }
-    programs.run("vgcreate", &[group, device], CHANGE).await?;
-    Ok(())
+    change("vgcreate", &[group, device]).await
+}
+
+/// The group that a unit is a physical volume of; empty where it is of none. None: the unit is empty.
+/// It is found by the volume's id: a unit that is reached in two ways is listed once.
+async fn group_on(
+    node: &NodeContext,
+    device: &str,
+    listed: &[Volume],
+) -> Result<Option<String>, Error> {
+    let found = disks::probed(&node.host, device).await?;
+    let (kind, table) = (found.fstype, found.pttype);
+    if kind.as_deref() == Some(PHYSICAL_VOLUME) {
+        let id = found.uuid.unwrap_or_default();
+        let volume = listed.iter().find(|volume| volume.pv_uuid == id);
+        return Ok(Some(
+            volume.map_or_else(String::new, |volume| volume.vg_name.clone()),
+        ));
+    }
+    let table = table.map(|kind| format!("a partition table ({kind})"));
+    match kind.or(table) {
+        None => Ok(None),
+        Some(content) => Err(Error::conflict(format!(
+            "device '{device}' is not empty: it has {content}"
+        ))),
+    }
 }

@@ -40,7 +40,7 @@ impl Drivers {
     }
 
     /// A turn at what other nodes change too.
-    pub(crate) async fn take_turn(&self, what: &str) -> Result<Box<dyn Turn>, StorageError> {
+    pub(crate) async fn take_turn(&self, what: &str) -> Result<Arc<dyn Turn>, StorageError> {
         self.turns.take(what).await
     }
 

@@ -87,6 +87,14 @@ impl Entry {
         )
     }
 
+    /// Programs take what follows for the next header.
+    fn has_no_content(&self) -> bool {
+        matches!(
+            self.kind,
+            kind::HARD_LINK | kind::LINK | kind::CHARACTERS | kind::FOLDER | kind::PIPE
+        )
+    }
+
     /// Why this is not unpacked.
     fn objection(&self) -> Option<String> {
         let name = &self.name;
@@ -95,13 +103,14 @@ impl Entry {
             kind::HARD_LINK if climbs(&self.link) => {
                 Some(format!("'{name}' is a link to '{}', out of it", self.link))
             }
+            kind::BLOCKS => Some(format!("'{name}' is a device")),
             // What overlays leave where a file is gone is no device.
-            kind::CHARACTERS if self.device == (0, 0) => None,
-            kind::CHARACTERS | kind::BLOCKS => Some(format!("'{name}' is a device")),
-            kind::HARD_LINK | kind::LINK | kind::FOLDER | kind::PIPE if self.bytes > 0 => {
+            kind::CHARACTERS if self.device != (0, 0) => Some(format!("'{name}' is a device")),
+            _ if self.bytes > 0 && self.has_no_content() => {
                 Some(format!("'{name}' has content and is no file"))
             }
-            kind::HARD_LINK | kind::LINK | kind::FOLDER | kind::PIPE | kind::SPARSE => None,
+            _ if self.has_no_content() => None,
+            kind::SPARSE => None,
             _ if self.is_file() => None,
             other => Some(format!("'{name}' is of the unknown kind {other}")),
         }
@@ -118,7 +127,8 @@ fn text(field: &[u8]) -> String {
     String::from_utf8_lossy(&field[..end.unwrap_or(field.len())]).into_owned()
 }
 
-/// Octal digits; binary where the first bit is set (GNU).
+/// Octal digits; binary where the first byte is 0x80 (GNU). GNU tar takes other fields for other numbers:
+/// after a sign it reads digits to the base of 64, and a header whose size is blank it passes over.
 fn number(field: &[u8]) -> Option<u64> {
     match field.split_first()? {
         (0x80, rest) => {
@@ -130,11 +140,20 @@ fn number(field: &[u8]) -> Option<u64> {
             let digits = std::str::from_utf8(field).ok()?;
             let digits = digits.trim_matches(|c: char| c == '\0' || c.is_whitespace());
             match digits.is_empty() {
-                true => Some(0),
-                false => u64::from_str_radix(digits, 8).ok(),
+                true => field.iter().all(|byte| *byte == 0).then_some(0),
+                false if digits.bytes().all(|digit| matches!(digit, b'0'..=b'7')) => {
+                    u64::from_str_radix(digits, 8).ok()
+                }
+                false => None,
             }
         }
     }
+}
+
+/// Decimal digits and nothing else, as attributes have them.
+fn decimal(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
 }
 
 /// Watches an archive pass by, and objects to what is not unpacked.
@@ -154,9 +173,54 @@ pub(crate) struct Watch {
 /// What is said of an entry before it.
 #[derive(Default)]
 struct Next {
+    /// The kinds of the headers that have said it.
+    kinds: Vec<u8>,
     names: Vec<String>,
     link: Option<String>,
     bytes: Option<u64>,
+}
+
+/// How many headers may be about one entry: a long name and a long link.
+const ABOUT_MAX: usize = 2;
+
+impl Next {
+    /// Another header is about the entry. Programs differ in what they make of two of a kind.
+    fn expect(&mut self, kind: u8) -> Result<(), &'static str> {
+        if kind == kind::GLOBAL {
+            return Ok(());
+        }
+        if self.kinds.contains(&kind) || self.kinds.len() == ABOUT_MAX {
+            return Err("there are too many headers about one entry");
+        }
+        self.kinds.push(kind);
+        Ok(())
+    }
+
+    /// Learns from attributes.
+    fn learn(&mut self, kind: u8, attributes: Vec<(String, String)>) -> Result<(), &'static str> {
+        for (name, value) in attributes {
+            let is_read = matches!(name.as_str(), "path" | "linkpath" | "size");
+            if !is_read && !name.starts_with("GNU.sparse.") {
+                continue;
+            }
+            if kind == kind::GLOBAL {
+                return Err("it says names or sizes for all entries");
+            }
+            if value.contains('\0') {
+                return Err("attributes in it cannot be read");
+            }
+            match name.as_str() {
+                "path" | "GNU.sparse.name" => self.names.push(value),
+                "linkpath" => self.link = Some(value),
+                "size" => {
+                    let bytes = decimal(&value);
+                    self.bytes = Some(bytes.ok_or("a size in it cannot be read")?);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Watch {
@@ -217,6 +281,7 @@ impl Watch {
             if entry.bytes > TEXT_BYTES_MAX {
                 return Err("a name in it is too long".to_owned());
             }
+            self.next.expect(entry.kind)?;
             self.about = Some((entry.kind, entry.bytes, Vec::new()));
         } else {
             let next = mem::take(&mut self.next);
@@ -251,20 +316,7 @@ impl Watch {
         match kind {
             kind::LONG_NAME => self.next.names.push(text(&content)),
             kind::LONG_LINK => self.next.link = Some(text(&content)),
-            _ => {
-                for (name, value) in attributes(&content)? {
-                    match name.as_str() {
-                        "path" | "GNU.sparse.name" => self.next.names.push(value),
-                        "linkpath" => self.next.link = Some(value),
-                        "size" => {
-                            let bytes = value.parse();
-                            self.next.bytes =
-                                Some(bytes.map_err(|_| "a size in it cannot be read")?);
-                        }
-                        _ => {}
-                    }
-                }
-            }
+            _ => self.next.learn(kind, attributes(&content)?)?,
         }
         Ok(())
     }
@@ -277,7 +329,8 @@ fn attributes(mut content: &[u8]) -> Result<Vec<(String, String)>, &'static str>
     while !content.is_empty() {
         let space = content.iter().position(|byte| *byte == b' ').ok_or(WRONG)?;
         let length = std::str::from_utf8(&content[..space]).map_err(|_| WRONG)?;
-        let length: usize = length.parse().map_err(|_| WRONG)?;
+        let length = decimal(length).and_then(|length| usize::try_from(length).ok());
+        let length = length.ok_or(WRONG)?;
         let record = content.get(space + 1..length).ok_or(WRONG)?;
         let record = record.strip_suffix(b"\n").ok_or(WRONG)?;
         let equals = record.iter().position(|byte| *byte == b'=').ok_or(WRONG)?;
@@ -291,4 +344,143 @@ fn attributes(mut content: &[u8]) -> Result<Vec<(String, String)>, &'static str>
 
 fn refused(why: &str) -> Error {
     Error::conflict(format!("the archive is refused: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header with this in its field of the size.
+    fn header(name: &str, kind: u8, size: &[u8]) -> Vec<u8> {
+        let mut block = vec![0; BLOCK];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[124..124 + size.len()].copy_from_slice(size);
+        block[148..156].fill(b' ');
+        block[156] = kind;
+        block[257..263].copy_from_slice(b"ustar\0");
+        let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        block
+    }
+
+    /// An entry with its content.
+    fn entry(name: &str, kind: u8, content: &[u8]) -> Vec<u8> {
+        let size = format!("{:011o}", content.len());
+        let mut all = header(name, kind, size.as_bytes());
+        all.extend_from_slice(content);
+        all.resize(all.len().next_multiple_of(BLOCK), 0);
+        all
+    }
+
+    fn attribute(name: &str, value: &str) -> Vec<u8> {
+        let rest = name.len() + value.len() + 3;
+        let length = (1..9).map(|digits| digits + rest);
+        let mut length = length.filter(|length| length.to_string().len() + rest == *length);
+        format!("{} {name}={value}\n", length.next().unwrap()).into_bytes()
+    }
+
+    fn watched(parts: &[Vec<u8>]) -> Result<(), String> {
+        let mut archive = parts.concat();
+        archive.resize(archive.len() + 2 * BLOCK, 0);
+        let mut watch = Watch::default();
+        let seen = watch.see(&archive).and_then(|()| watch.end());
+        seen.map_err(|error| error.message)
+    }
+
+    fn assert_refused(parts: &[Vec<u8>], why: &str) {
+        let error = watched(parts).unwrap_err();
+        assert!(error.contains(why), "{error}");
+    }
+
+    #[test]
+    fn a_size_is_of_octal_digits() {
+        for (size, expected) in [
+            (b"00000001000\0".as_slice(), Some(512)),
+            (b"       1000 ".as_slice(), Some(512)),
+            ([0; 12].as_slice(), Some(0)),
+            (b"\x80\0\0\0\0\0\0\0\0\0\x02\0".as_slice(), Some(512)),
+            (b"+0000001000\0".as_slice(), None),
+            (b"-0000001000\0".as_slice(), None),
+            (b"00000001008\0".as_slice(), None),
+            ([b' '; 12].as_slice(), None),
+            ([0xff; 12].as_slice(), None),
+        ] {
+            assert_eq!(number(size), expected, "{size:?}");
+        }
+        let plus = header("a", kind::FILE, b"+0000001000");
+        assert_refused(&[plus], "a size in it cannot be read");
+        let good = entry("a", kind::FILE, b"content");
+        watched(&[good]).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_said_for_all_entries() {
+        for (name, value) in [
+            ("size", "0"),
+            ("path", "a"),
+            ("linkpath", "a"),
+            ("GNU.sparse.name", "a"),
+        ] {
+            let all = entry("g", kind::GLOBAL, &attribute(name, value));
+            let file = entry("a", kind::FILE, b"content");
+            assert_refused(&[all, file], "for all entries");
+        }
+        let comment = entry("g", kind::GLOBAL, &attribute("comment", "of git"));
+        watched(&[comment.clone(), comment, entry("a", kind::FILE, b"x")]).unwrap();
+    }
+
+    #[test]
+    fn two_headers_are_about_an_entry_and_no_more() {
+        let name = || entry("n", kind::LONG_NAME, b"long/name\0");
+        let link = || entry("n", kind::LONG_LINK, b"long/link\0");
+        let more = || entry("n", kind::ATTRIBUTES, &attribute("mtime", "1.5"));
+        let file = || entry("a", kind::FILE, b"content");
+        watched(&[name(), link(), file(), name(), more(), file()]).unwrap();
+        for parts in [
+            vec![name(), link(), more(), file()],
+            vec![name(), name(), file()],
+            vec![more(), more(), file()],
+        ] {
+            assert_refused(&parts, "too many headers");
+        }
+    }
+
+    #[test]
+    fn attributes_are_held_to_what_they_say() {
+        let file = || entry("a", kind::FILE, b"content");
+        let with = |name, value| entry("x", kind::ATTRIBUTES, &attribute(name, value));
+        watched(&[with("size", "7"), file()]).unwrap();
+        assert_refused(&[with("size", "+7"), file()], "a size in it cannot be read");
+        assert_refused(&[with("path", "../a"), file()], "'../a' leads out of it");
+        assert_refused(&[with("path", "..\0a"), file()], "cannot be read");
+        let hard = entry("a", kind::HARD_LINK, b"");
+        assert_refused(&[with("linkpath", "/etc"), hard], "out of it");
+        let signed = entry("x", kind::ATTRIBUTES, b"+9 path=a\n");
+        assert_refused(&[signed, file()], "attributes in it cannot be read");
+    }
+
+    #[test]
+    fn devices_are_refused_and_marks_of_overlays_are_not() {
+        let device = |kind, major: &[u8]| {
+            let mut block = header("a", kind, b"0");
+            block[329..329 + major.len()].copy_from_slice(major);
+            block[337..344].copy_from_slice(b"0000000");
+            block[148..156].fill(b' ');
+            let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+            block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            block
+        };
+        watched(&[device(kind::CHARACTERS, b"0000000")]).unwrap();
+        for kind in [kind::CHARACTERS, kind::LINK, kind::FOLDER, kind::PIPE] {
+            let with_content = entry("a", kind, b"content");
+            assert_refused(&[with_content], "'a' has content and is no file");
+        }
+        for (kind, major) in [
+            (kind::CHARACTERS, b"0000001"),
+            (kind::CHARACTERS, b"+000000"),
+            (kind::BLOCKS, b"0000000"),
+        ] {
+            assert_refused(&[device(kind, major)], "'a' is a device");
+        }
+    }
 }

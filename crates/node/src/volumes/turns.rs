@@ -4,10 +4,11 @@
 //! turn for that long, and programs are killed some time before: also if the agent is gone by then.
 //! etcd before 3.6 may end leases early (decision 12), so the key is read as well.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use model::NodeName;
+use model::{Clock, NodeName};
 use serde::{Deserialize, Serialize};
 use storage::{StorageError, Turn, Turns};
 use store::{Commit, Key, LeaseId, Precondition, Prefix, Read, Revision, SharedStore, StoreError};
@@ -28,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct ClusterTurns {
     store: SharedStore,
     node: NodeName,
+    clock: Arc<dyn Clock>,
     patience: Duration,
 }
 
@@ -41,6 +43,7 @@ struct Holder {
 
 struct Held {
     store: SharedStore,
+    clock: Arc<dyn Clock>,
     what: String,
     key: Key,
     /// The commit that created the key.
@@ -56,10 +59,11 @@ fn locked(what: &str, reason: impl ToString) -> StorageError {
 }
 
 impl ClusterTurns {
-    pub(crate) fn new(store: SharedStore, node: NodeName) -> Self {
+    pub(crate) fn new(store: SharedStore, node: NodeName, clock: Arc<dyn Clock>) -> Self {
         Self {
             store,
             node,
+            clock,
             patience: PATIENCE,
         }
     }
@@ -92,6 +96,7 @@ impl ClusterTurns {
         };
         Ok(Some(Held {
             store: self.store.clone(),
+            clock: self.clock.clone(),
             what: what.to_owned(),
             key: key.clone(),
             created,
@@ -120,7 +125,7 @@ impl ClusterTurns {
 
 #[async_trait]
 impl Turns for ClusterTurns {
-    async fn take(&self, what: &str) -> Result<Box<dyn Turn>, StorageError> {
+    async fn take(&self, what: &str) -> Result<Arc<dyn Turn>, StorageError> {
         let key = Key::new(format!("turn/{what}")).map_err(|error| locked(what, error))?;
         let mut holder = None;
         let taking = async {
@@ -132,7 +137,7 @@ impl Turns for ClusterTurns {
             }
         };
         match tokio::time::timeout(self.patience, taking).await {
-            Ok(Ok(held)) => Ok(Box::new(held)),
+            Ok(Ok(held)) => Ok(Arc::new(held)),
             Ok(Err::<_, StoreError>(error)) => Err(locked(what, error)),
             Err(_) => {
                 let by = holder.map(|holder| format!("node '{}' changes it", holder.node));
@@ -147,7 +152,7 @@ impl Turns for ClusterTurns {
 #[async_trait]
 impl Turn for Held {
     async fn keep(&self) -> Result<Option<Duration>, StorageError> {
-        let begun = Instant::now();
+        let begun = self.clock.monotonic();
         let kept = async {
             self.store.renew(self.lease).await?;
             let (entry, _) = self.store.get(&self.key, Read::Linear).await?;
@@ -156,15 +161,21 @@ impl Turn for Held {
                 false => Err(StoreError::LeaseLost),
             }
         };
-        kept.await.map_err(|error| locked(&self.what, error))?;
-        let left = (HOLDS - MARGIN).checked_sub(begun.elapsed());
+        kept.await.map_err(|error| match error {
+            StoreError::LeaseLost => StorageError::LockLost {
+                what: self.what.clone(),
+            },
+            error => locked(&self.what, error),
+        })?;
+        let passed = self.clock.monotonic().saturating_sub(begun);
+        let left = (HOLDS - MARGIN).checked_sub(passed);
         let slow = || locked(&self.what, "the cluster's store answers too slowly");
         left.filter(|left| *left >= LEAST)
             .ok_or_else(slow)
             .map(Some)
     }
 
-    async fn end(self: Box<Self>) {
+    async fn end(&self) {
         // If it fails, the lease ends by itself.
         let _ = self.store.revoke(self.lease).await;
     }
@@ -172,8 +183,6 @@ impl Turn for Held {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use store::MemoryStore;
     use testkit::{Fault, Faults, FaultyStore, ManualClock};
 
@@ -185,7 +194,11 @@ mod tests {
     }
 
     fn turns(store: &SharedStore, node: &str) -> ClusterTurns {
-        ClusterTurns::new(store.clone(), node.parse().unwrap())
+        ClusterTurns::new(
+            store.clone(),
+            node.parse().unwrap(),
+            Arc::new(ManualClock::default()),
+        )
     }
 
     fn text(error: StorageError) -> String {
@@ -201,7 +214,7 @@ mod tests {
         let mut second = tokio::spawn(async move { b.take("lvm/vg").await.map(drop) });
         let early = tokio::time::timeout(Duration::from_millis(50), &mut second).await;
         assert!(early.is_err(), "two nodes at once");
-        assert_eq!(other.keep().await.unwrap().map(|d| d.as_secs()), Some(39));
+        assert_eq!(other.keep().await.unwrap().map(|d| d.as_secs()), Some(40));
         first.end().await;
         second.await.unwrap().unwrap();
     }
@@ -220,7 +233,10 @@ mod tests {
         clock.advance(Duration::from_secs(3));
         second.await.unwrap().unwrap();
         let lost = text(dead.keep().await.unwrap_err());
-        assert_eq!(lost, "cannot lock 'lvm/vg': the lease has ended");
+        assert_eq!(
+            lost,
+            "the lock of 'lvm/vg' is lost: it was not renewed in time"
+        );
     }
 
     #[tokio::test]

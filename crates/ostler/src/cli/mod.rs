@@ -164,6 +164,33 @@ fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
 mod tests {
     use super::*;
 
+    /// `./x up` and the package install each command of Proxmox VE under its name and at its path.
+    #[test]
+    fn each_command_of_proxmox_ve_is_installed() {
+        let script = include_str!("../../../../x");
+        let words_of = |variable: &str| -> Vec<&str> {
+            let begin = format!("{variable}=\"");
+            let line = script.lines().find_map(|line| line.strip_prefix(&begin));
+            line.unwrap().trim_end_matches('"').split(' ').collect()
+        };
+        let (names, paths) = (words_of("NAMES"), words_of("PVE_PATHS"));
+        for name in [
+            "pct",
+            "qm",
+            "pvecm",
+            "pvesm",
+            "pveum",
+            "ha-manager",
+            "pvesh",
+            "pveversion",
+        ] {
+            assert!(Known::from_name(name).is_some(), "{name}");
+            assert!(names.contains(&name), "{name}");
+            let ends_so = |path: &&str| path.rsplit('/').next() == Some(name);
+            assert!(paths.iter().any(|path| ends_so(&path)), "{name}");
+        }
+    }
+
     fn of(line: &str) -> Option<(&'static str, Vec<OsString>)> {
         let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         let (known, rest) = Known::of(&arguments)?;

@@ -230,11 +230,79 @@ fn renamed_and_refused(scene: &Scene, file: &str) {
             "export local:100/vm-100-disk-0.raw raw+size /nowhere/x",
             "/nowhere",
         ),
+        (
+            "import local:iso/x.iso raw+size /dev/null -verify 1",
+            "only an image from raw+size is read again",
+        ),
+        (
+            "import local:iso/x.iso raw+size /dev/null -allow-rename 1",
+            "only volumes of guests",
+        ),
+        (
+            "import local:100/vm-100-disk-8.raw raw+size /dev/null -delete-snapshot x",
+            "only an image from qcow2+size",
+        ),
     ] {
         let (_, error) = cli.fails(&format!("pvesm {line}"));
         assert!(error.contains(why), "{line}: {error}");
     }
     assert_eq!(scene.node.tasks_in_the_journal(), 0);
+}
+
+/// The files of images that are not what their streams say.
+fn files_that_lie(scene: &Scene, content: &[u8]) {
+    let whole = content.len() as u64;
+    let path = |name: &str| scene.outside(name);
+    let secret = path("secret.raw");
+    std::fs::write(&secret, content).unwrap();
+    let (layer, external, small) = (path("layer"), path("external"), path("small"));
+    qemu_img(&[
+        "create", "-q", "-f", "qcow2", "-b", &secret, "-F", "raw", &layer,
+    ]);
+    let data = format!("data_file={}", path("data"));
+    qemu_img(&["create", "-q", "-f", "qcow2", "-o", &data, &external, "1M"]);
+    qemu_img(&["convert", "-q", "-f", "raw", "-O", "qcow2", &secret, &small]);
+    let small = std::fs::read(small).unwrap();
+    let mut long = small.clone();
+    // Twice what a guest sees and 64 MiB are the most.
+    long.resize((66 << 20) + 1, 0);
+    let own = "local:100/vm-100-disk-5.qcow2";
+    for (stream, why) in [
+        (
+            stream(whole, &std::fs::read(layer).unwrap()),
+            "refers to other files",
+        ),
+        (
+            stream(whole, &std::fs::read(external).unwrap()),
+            "refers to other files",
+        ),
+        (stream(whole, content), "is no qcow2 image"),
+        (
+            stream(whole + 1, &small),
+            "images of qcow2 have whole sectors",
+        ),
+        (
+            stream(whole, &long),
+            "too long for an image of 1048576 bytes",
+        ),
+        (
+            stream(whole * 2, &small),
+            "has a size of 1048576 bytes, and its stream says 2097152",
+        ),
+        (
+            stream(whole, &small[..small.len() / 2]),
+            "damaged or was cut off",
+        ),
+    ] {
+        scene.refused(own, "qcow2+size", &stream, why);
+    }
+    let outer = b"# Disk DescriptorFile\nversion=1\ncreateType=\"monolithicFlat\"\nRW 2048 FLAT \"/etc/shadow\" 0\n";
+    scene.refused(
+        "local:100/vm-100-disk-5.vmdk",
+        "vmdk+size",
+        &stream(whole, outer),
+        "refers to other files",
+    );
 }
 
 #[test]
@@ -263,46 +331,7 @@ fn streams_that_lie_leave_nothing() {
         ] {
             scene.refused(raw, "raw+size", &stream, why);
         }
-        let path = |name: &str| scene.outside(name);
-        let secret = path("secret.raw");
-        std::fs::write(&secret, &content).unwrap();
-        let (layer, external, small) = (path("layer"), path("external"), path("small"));
-        qemu_img(&[
-            "create", "-q", "-f", "qcow2", "-b", &secret, "-F", "raw", &layer,
-        ]);
-        let data = format!("data_file={}", path("data"));
-        qemu_img(&["create", "-q", "-f", "qcow2", "-o", &data, &external, "1M"]);
-        qemu_img(&["convert", "-q", "-f", "raw", "-O", "qcow2", &secret, &small]);
-        let small = std::fs::read(small).unwrap();
-        let own = "local:100/vm-100-disk-5.qcow2";
-        for (stream, why) in [
-            (
-                stream(whole, &std::fs::read(layer).unwrap()),
-                "refers to other files",
-            ),
-            (
-                stream(whole, &std::fs::read(external).unwrap()),
-                "refers to other files",
-            ),
-            (stream(whole, &content), "is no qcow2 image"),
-            (
-                stream(whole * 2, &small),
-                "has a size of 1048576 bytes, and its stream says 2097152",
-            ),
-            (
-                stream(whole, &small[..small.len() / 2]),
-                "damaged or was cut off",
-            ),
-        ] {
-            scene.refused(own, "qcow2+size", &stream, why);
-        }
-        let outer = b"# Disk DescriptorFile\nversion=1\ncreateType=\"monolithicFlat\"\nRW 2048 FLAT \"/etc/shadow\" 0\n";
-        scene.refused(
-            "local:100/vm-100-disk-5.vmdk",
-            "vmdk+size",
-            &stream(whole, outer),
-            "refers to other files",
-        );
+        files_that_lie(&scene, &content);
     });
 }
 
@@ -427,6 +456,18 @@ fn tar(folder: &Path, args: &[&str]) -> Vec<u8> {
     stream(0, &output.stdout)
 }
 
+/// An archive of a file whose size has a sign: GNU tar reads it to the base of 64.
+fn signed_size(folder: &Path) -> Vec<u8> {
+    let mut stream = tar(folder, &["x"]);
+    // After the size of the stream.
+    let block = &mut stream[8..8 + 512];
+    block[124..136].copy_from_slice(b"+0000000007\0");
+    block[148..156].fill(b' ');
+    let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    stream
+}
+
 #[test]
 fn directories_travel_as_archives_and_hostile_ones_are_refused() {
     if left_out("pvesm import of directories") {
@@ -489,6 +530,7 @@ fn directories_travel_as_archives_and_hostile_ones_are_refused() {
             (absolute, "leads out of it"),
             (long, "leads out of it"),
             (tar(&at("bad"), &["sda"]), "'sda' is a device"),
+            (signed_size(&at("bad")), "a size in it cannot be read"),
             (good[..good.len() / 20 * 2].to_vec(), "ends in the middle"),
             (stream(0, &[7; 2048]), "it is no archive of tar"),
         ] {

@@ -84,6 +84,14 @@ impl StorageConfig {
         &self.common.id
     }
 
+    /// Whether there may be a node that has both.
+    pub fn meets(&self, other: &Self) -> bool {
+        match (&self.common.nodes, &other.common.nodes) {
+            (Some(ours), Some(theirs)) => ours.iter().any(|node| theirs.contains(node)),
+            _ => true,
+        }
+    }
+
     pub fn is_enabled_on(&self, node: &NodeName) -> bool {
         let CommonConfig { nodes, disable, .. } = &self.common;
         let here = nodes.as_ref().is_none_or(|nodes| nodes.contains(node));
@@ -176,6 +184,15 @@ impl StorageSpec {
             _ => None,
         };
         encrypted == Some(true)
+    }
+
+    /// Which group or pool of LVM has its volumes: `vg`, or `vg/pool`.
+    pub fn volumes_at(&self) -> Option<String> {
+        match self {
+            Self::Lvm(spec) => Some(spec.vgname.clone()),
+            Self::LvmThin(spec) => Some(format!("{}/{}", spec.vgname, spec.thinpool)),
+            _ => None,
+        }
     }
 
     /// The volume that it lies on, of another storage.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use model::VmId;
 
+use super::group::to_its_end;
 use super::{THICK, Tools, freed, parse_name, tag};
-use crate::{StorageError, Turn};
+use crate::{Alone, StorageError, Turn};
 
 /// A group while nothing else changes it.
 pub(super) struct Changing {
     tools: Arc<Tools>,
-    turn: Box<dyn Turn>,
+    turn: Arc<dyn Turn>,
 }
 
 impl Deref for Changing {
@@ -24,7 +25,8 @@ impl Deref for Changing {
 }
 
 impl Tools {
-    /// Runs a change to its end, in a turn of its own.
+    /// Runs a change to its end, in a turn of its own. What only activates and deactivates does not
+    /// wait for it.
     pub(super) async fn change<T, F>(
         self: &Arc<Self>,
         work: impl FnOnce(Arc<Changing>) -> F + Send + 'static,
@@ -35,29 +37,33 @@ impl Tools {
     {
         let tools = self.clone();
         let changing = async move {
-            let turn = tools
-                .turns
-                .take(&format!("lvm/{}", tools.group.name))
-                .await?;
-            let changing = Arc::new(Changing { tools, turn });
-            let done = work(changing.clone()).await;
-            // `work` has ended, and its handle with it.
-            if let Some(changing) = Arc::into_inner(changing) {
-                changing.turn.end().await;
-            }
+            let changes = tools.changes.clone();
+            let _one_at_a_time = changes.lock_owned().await;
+            let what = format!("lvm/{}", tools.group.name);
+            let turn = tools.turns.take(&what).await?;
+            let changing = Changing {
+                tools,
+                turn: turn.clone(),
+            };
+            let done = work(Arc::new(changing)).await;
+            turn.end().await;
             done
         };
-        self.group.in_turn(changing).await
+        to_its_end(&self.group.storage, changing).await
     }
 }
 
 impl Changing {
+    /// Runs a program that changes the group. It begins at once when the turn has been kept, so that it
+    /// ends in time.
     async fn run(
         &self,
         volume: &str,
         program: &str,
         args: &[&str],
     ) -> Result<String, StorageError> {
+        let _alone_here = self.group.lock().await;
+        self.group.prepare().await?;
         let deadline = self.turn.keep().await?;
         self.group.run_until(deadline, volume, program, args).await
     }
@@ -95,11 +101,25 @@ impl Changing {
     async fn finish_new(&self, name: &str) -> Result<(), StorageError> {
         self.group.format(name).await?;
         let off = ["--activate", "n", &self.group.full(name)];
+        let _alone_here = self.group.lock().await;
         self.group.run(name, "lvchange", &off).await.map(drop)
     }
 
     pub(super) async fn remove(&self, name: &str) -> Result<bool, StorageError> {
-        let deadline = self.turn.keep().await?;
+        self.remove_zeroed(name, &Alone).await
+    }
+
+    /// Removes a volume that was zeroed in another turn, which must hold until it is gone.
+    pub(super) async fn remove_zeroed(
+        &self,
+        name: &str,
+        zeroing: &dyn Turn,
+    ) -> Result<bool, StorageError> {
+        let _alone_here = self.group.lock().await;
+        self.group.close(name).await?;
+        self.group.prepare().await?;
+        let deadlines = [zeroing.keep().await?, self.turn.keep().await?];
+        let deadline = deadlines.into_iter().flatten().min();
         self.group.remove_until(deadline, name, THICK).await
     }
 

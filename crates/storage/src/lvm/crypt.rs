@@ -15,8 +15,7 @@ use sys::{Command, Output, SharedHost, SysError};
 /// What is before the data: one extent of LVM's, so that volumes are as large as they were asked for.
 pub(super) const HEADER: u64 = 4 << 20;
 
-/// `HEADER` in sectors.
-const OFFSET: &str = "8192";
+const SECTOR: u64 = 512;
 
 /// The key is 256 random bits: nothing is won by making its derivation slow.
 const ITERATIONS: &str = "1000";
@@ -29,6 +28,9 @@ const WRONG: i32 = 1;
 const NO_KEY: i32 = 2;
 const NO_DEVICE: i32 = 4;
 const BUSY: i32 = 5;
+
+/// What it says of a volume that is in the clear.
+const NO_LUKS: &str = "not a valid LUKS";
 
 /// The key of a storage, and the program that uses it.
 pub(crate) struct Crypt {
@@ -68,11 +70,24 @@ impl Crypt {
     }
 
     async fn run(&self, args: &[&str]) -> Result<Output, CryptError> {
+        self.run_with(args, String::new()).await
+    }
+
+    async fn run_with_key(&self, args: &[&str]) -> Result<Output, CryptError> {
+        let key = self.key.clone().ok_or(CryptError::NoKey)?;
+        self.run_with(args, key).await
+    }
+
+    async fn run_with(&self, args: &[&str], input: String) -> Result<Output, CryptError> {
         let command = Command::new("cryptsetup")
             .args(args.iter().copied())
-            .input(self.key.clone().ok_or(CryptError::NoKey)?)
+            .input(input)
             .timeout(Some(CHANGE));
         Ok(self.host.run(command).await?)
+    }
+
+    pub(super) fn has_key(&self) -> bool {
+        self.key.is_some()
     }
 
     /// Whether the program is there.
@@ -96,11 +111,12 @@ impl Crypt {
         ];
         let cipher = ["--cipher", "aes-xts-plain64", "--key-size", "512"];
         // Guests' programs align to 512 bytes.
-        let layout = ["--offset", OFFSET, "--sector-size", "512"];
+        let offset = (HEADER / SECTOR).to_string();
+        let layout = ["--offset", &offset, "--sector-size", "512"];
         let key = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", ITERATIONS];
         let device = device.display().to_string();
         let args = [&how[..], &cipher, &layout, &key, &[&device]].concat();
-        self.run(&args).await?.checked("cryptsetup")?;
+        self.run_with_key(&args).await?.checked("cryptsetup")?;
         Ok(())
     }
 
@@ -124,10 +140,11 @@ impl Crypt {
         let (device, mapping) = (device.display().to_string(), mapping(group, name));
         let what = [device.as_str(), &mapping];
         let output = self
-            .run(&[&how[..], &rights, read_only, &what].concat())
+            .run_with_key(&[&how[..], &rights, read_only, &what].concat())
             .await?;
         match output.code {
-            Some(WRONG | NO_KEY) => Err(CryptError::Foreign),
+            Some(NO_KEY) => Err(CryptError::Foreign),
+            Some(WRONG) if output.complaint().contains(NO_LUKS) => Err(CryptError::Foreign),
             // Another call was faster.
             Some(BUSY) if self.host.resolve(&plain).await.is_ok() => Ok(plain),
             _ => {

@@ -13,12 +13,19 @@ impl Group {
 
     /// Refuses to use an encrypted storage without what opens its volumes.
     pub(crate) async fn check_crypt(&self) -> Result<(), StorageError> {
-        match &self.crypt {
-            Some(crypt) if !crypt.is_installed().await => Err(StorageError::Inactive {
-                storage: self.storage.clone(),
-                reason: "it is encrypted, and cryptsetup is not installed".to_owned(),
-            }),
-            _ => Ok(()),
+        let Some(crypt) = &self.crypt else {
+            return Ok(());
+        };
+        let inactive = |reason: &str| StorageError::Inactive {
+            storage: self.storage.clone(),
+            reason: reason.to_owned(),
+        };
+        if !crypt.has_key() {
+            return Err(inactive("its key is missing"));
+        }
+        match crypt.is_installed().await {
+            true => Ok(()),
+            false => Err(inactive("it is encrypted, and cryptsetup is not installed")),
         }
     }
 

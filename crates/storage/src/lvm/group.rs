@@ -15,7 +15,7 @@ use model::{BlockSource, StorageId, UnixTime};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sys::{SharedHost, SysError};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::crypt::Crypt;
 use super::programs::{GROUP_LEFT_OUT, LvmPrograms};
@@ -132,7 +132,7 @@ pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) host: SharedHost,
     programs: LvmPrograms,
-    turn: Arc<Mutex<()>>,
+    lock: Arc<Mutex<()>>,
     attachments: Attachments,
     /// Of an encrypted storage.
     pub(super) crypt: Option<Crypt>,
@@ -152,7 +152,7 @@ impl Group {
             programs: LvmPrograms::new(host.clone()),
             crypt,
             host,
-            turn: Arc::default(),
+            lock: Arc::default(),
             attachments: Attachments::default(),
         }
     }
@@ -162,12 +162,23 @@ impl Group {
         &self,
         work: impl Future<Output = Result<T, StorageError>> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let turn = self.turn.clone();
+        let lock = self.lock.clone();
         let changing = async move {
-            let _turn = turn.lock_owned().await;
+            let _alone_here = lock.lock_owned().await;
             work.await
         };
         to_its_end(&self.storage, changing).await
+    }
+
+    /// Keeps other programs of this node from the group.
+    pub(super) async fn lock(&self) -> OwnedMutexGuard<()> {
+        self.lock.clone().lock_owned().await
+    }
+
+    /// Finds out all that a program needs, so that the next one begins at once.
+    pub(super) async fn prepare(&self) -> Result<(), StorageError> {
+        let prepared = self.programs.prepare().await;
+        prepared.map_err(|error| StorageError::of(&self.storage, error))
     }
 
     /// The name that LVM's programs know a volume by.
@@ -223,17 +234,17 @@ impl Group {
 
     /// Removes a volume of a kind (an expression of lvmreport(7)). False where there was none.
     pub(crate) async fn remove(&self, name: &str, kind: &str) -> Result<bool, StorageError> {
+        self.close(name).await?;
         self.remove_until(None, name, kind).await
     }
 
-    /// The same by a program that must have ended by a time.
+    /// The same of a volume that is closed, by a program that must have ended by a time.
     pub(super) async fn remove_until(
         &self,
         deadline: Option<Duration>,
         name: &str,
         kind: &str,
     ) -> Result<bool, StorageError> {
-        self.close(name).await?;
         let how = ["--force", "--yes"];
         let removing = self.run_on(deadline, (name, kind), "lvremove", &how);
         let printed = removing.await?;
@@ -302,15 +313,20 @@ impl Group {
         };
         let mut device = resolve(&self.path(name)).await?;
         if self.is_encrypted() {
-            device = resolve(&self.opened(name).await?).await?;
+            let opened = self.opened(name).await;
+            if opened.is_err() {
+                // The host must not look into it.
+                let _ = self.deactivate(name, kind).await;
+            }
+            device = resolve(&opened?).await?;
         }
         self.attachments.add(name, by);
         Ok(BlockSource::Device(device.display().to_string()))
     }
 
     /// Activates a volume of a kind.
-    pub(super) async fn activate(&self, name: &str, kind: &str) -> Result<(), StorageError> {
-        let how = ["--activate", "y"];
+    pub(crate) async fn activate(&self, name: &str, kind: &str) -> Result<(), StorageError> {
+        let how = ["--activate", "y", "--ignoreactivationskip"];
         self.run_on(None, (name, kind), "lvchange", &how)
             .await
             .map(drop)

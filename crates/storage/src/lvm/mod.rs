@@ -25,6 +25,7 @@ pub(crate) use self::crypt::Crypt;
 pub(crate) use self::group::{Group, Volume};
 pub(crate) use self::names::parse_guest_name;
 pub use self::programs::LvmPrograms;
+pub(crate) use self::zeroing::zero_image;
 use crate::names::free_disk_number;
 use crate::{
     Alone, AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, LvmSpec, Snapshots,
@@ -52,6 +53,7 @@ struct Tools {
     spec: LvmSpec,
     /// Those of all nodes that see the group.
     turns: Arc<dyn Turns>,
+    changes: Arc<Mutex<()>>,
     zeroing: Mutex<()>,
 }
 
@@ -75,6 +77,7 @@ impl Lvm {
             group,
             spec,
             turns,
+            changes: Arc::default(),
             zeroing: Mutex::default(),
         });
         Self { config, tools }
@@ -213,15 +216,7 @@ impl Storage for Lvm {
 
     async fn zero(&self, name: &str) -> Result<(), StorageError> {
         self.parse(name)?;
-        let tools = &self.tools;
-        let size = tools
-            .get(name)
-            .await
-            .map(|volume| tools.group.size_of(&volume))?;
-        tools.group.activate(name, THICK).await?;
-        let plain = tools.group.opened(name).await?;
-        tools.zero((&plain, size), &Alone).await?;
-        tools.group.deactivate(name, THICK).await
+        zero_image(self, &self.tools.group, name).await
     }
 
     async fn free(&self, name: &str) -> Result<bool, StorageError> {

@@ -80,8 +80,14 @@ impl LvmPrograms {
         self.run_until(program, args, timeout, None).await
     }
 
+    /// Reads what each program is told, so that the next one begins at once.
+    pub async fn prepare(&self) -> Result<(), SysError> {
+        let config = self.config.get_or_try_init(|| self.read_config());
+        config.await.map(drop)
+    }
+
     /// The same for a program that must not go on after a time, whatever becomes of us.
-    pub(super) async fn run_until(
+    pub async fn run_until(
         &self,
         program: &str,
         args: &[&str],

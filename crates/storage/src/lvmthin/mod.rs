@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use model::{BlockFormat, BlockSource, BlockSpec, VmId};
-use sys::{Command, SharedHost, SpaceUsage};
+use sys::{SharedHost, SpaceUsage};
 
 pub(crate) use crate::lvm::parse_guest_name as parse_name;
-use crate::lvm::{Crypt, Group, Volume, check_raw};
+use crate::lvm::{Crypt, Group, Volume, check_raw, zero_image};
 use crate::names::free_disk_number;
 use crate::{
     AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, LvmThinSpec, Snapshots, Storage,
@@ -245,20 +245,13 @@ impl Tools {
         made
     }
 
-    async fn activate(&self, name: &str) -> Result<(), StorageError> {
-        let how = ["--activate", "y", "--ignoreactivationskip"];
-        let full = self.full(name);
-        let args = [&how[..], &[&full]].concat();
-        self.run(name, "lvchange", &args).await.map(drop)
-    }
-
     /// Encrypts a volume that was just made, where the storage is encrypted. A failure leaves nothing.
     async fn encrypt_new(&self, name: &str) -> Result<(), StorageError> {
         if !self.is_encrypted() {
             return Ok(());
         }
         let encrypted = async {
-            self.activate(name).await?;
+            self.group.activate(name, &self.kind()).await?;
             self.format(name).await?;
             self.deactivate(name, &self.kind()).await
         };
@@ -464,19 +457,10 @@ impl Storage for LvmThin {
 
     async fn zero(&self, name: &str) -> Result<(), StorageError> {
         self.parse(name)?;
-        let name = name.to_owned();
-        let zero = |tools: Arc<Tools>| async move {
-            tools.activate(&name).await?;
-            let plain = tools.opened(&name).await?.display().to_string();
-            let command = Command::new("blkdiscard")
-                .args(["--force", "--zeroout", &plain])
-                .timeout(None);
-            let zeroed = tools.host.run(command).await;
-            let zeroed = zeroed.and_then(|output| output.checked("blkdiscard"));
-            zeroed.map_err(|error| StorageError::of(&tools.storage, error))?;
-            tools.deactivate(&name, &tools.kind()).await
-        };
-        self.tools.change(zero).await
+        match self.new_images_are_zero() {
+            true => Ok(()),
+            false => zero_image(self, &self.tools.group, name).await,
+        }
     }
 
     async fn free(&self, name: &str) -> Result<bool, StorageError> {

@@ -71,12 +71,18 @@ impl LinkedClones for ZfsPool {
             ContentType::Rootdir => Making::TreeClone,
             _ => Making::VolumeClone,
         };
-        let ours = self.of_new(&said.image, making).await?;
+        let is_tree = making == Making::TreeClone;
+        // It is as large as its base, which is looked at only where that matters.
+        let size = match is_tree || self.sets_aside(&said.image).await? {
+            true => self.tools.get(&base).await?.size,
+            false => 0,
+        };
+        let ours = self.of_new(&said.image, making, size).await?;
         let mut args = vec!["clone"];
         args.extend(ours.options.iter().map(String::as_str));
         let limit;
-        if making == Making::TreeClone {
-            limit = quota(self.tools.get(&base).await?.size);
+        if is_tree {
+            limit = quota(size);
             args.extend(OF_TREES.iter().chain([&"-o", &limit.as_str()]));
         }
         args.extend([origin.as_str(), &full]);

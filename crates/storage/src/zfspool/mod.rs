@@ -192,8 +192,8 @@ fn free_number(owner: VmId, datasets: &[Dataset], taken: &[String]) -> u32 {
 }
 
 /// Volumes are whole MiB. Source: Proxmox VE's rounding.
-fn rounded(size: u64) -> String {
-    size.div_ceil(MIB).max(1).saturating_mul(MIB).to_string()
+fn rounded(size: u64) -> u64 {
+    size.div_ceil(MIB).max(1).saturating_mul(MIB)
 }
 
 #[async_trait]
@@ -291,7 +291,7 @@ impl Storage for ZfsPool {
         let image = self.image(name)?;
         check_raw(format)?;
         let (size, full) = (rounded(size), self.tools.full(&image));
-        let ours = self.of_new(&image, Making::Volume).await?;
+        let ours = self.of_new(&image, Making::Volume, size).await?;
         let mut args = vec!["create"];
         if ours.is_sparse.or(self.spec.sparse) == Some(true) {
             args.push("-s");
@@ -300,6 +300,7 @@ impl Storage for ZfsPool {
             args.extend(["-b", blocksize]);
         }
         args.extend(ours.options.iter().map(String::as_str));
+        let size = size.to_string();
         args.extend(["-V", &size, &full]);
         self.tools.change(&args).await
     }

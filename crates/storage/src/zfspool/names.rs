@@ -60,6 +60,14 @@ fn parse_dataset(name: &str) -> Option<VolumeName> {
     })
 }
 
+/// Whether a dataset is a disk, and no medium of cloud-init or saved memory.
+pub(super) fn is_disk(dataset: &str) -> bool {
+    parse_dataset(dataset).is_some_and(|name| {
+        let what = name.image.splitn(3, '-').nth(2).unwrap_or_default();
+        name.content == ContentType::Rootdir || what.starts_with("disk-")
+    })
+}
+
 /// Whether people know a snapshot: ours and those of replication have names that no user gives.
 pub(super) fn is_shown(snapshot: &str) -> bool {
     !snapshot.starts_with("__")

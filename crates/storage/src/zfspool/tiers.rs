@@ -1,17 +1,21 @@
 //! Properties of datasets by the tiers of their guests.
 //!
-//! What a tier has set is noted in a property of the dataset itself, `ostler:tier`, in the same call:
+//! What a tier has set is noted in a property of the dataset itself, `ostler:tier`, by the same program:
 //! `gold:compression=zstd,sync=always`. A value that is not noted there was set by hand, and stays.
+//!
+//! ZFS sets each property by itself: where it refuses one, it may have set the others, and the note. So
+//! the dataset is read again after a failure, and the note says what holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use model::ByteSize;
+use model::{ByteSize, UnixTime, VmId};
 
 use super::ZfsPool;
-use super::names::parse_name;
-use crate::{Difference, StorageError, Tier, Tiered, TieredVolume, Tiers, Verdict};
+use super::names::{is_disk, parse_name};
+use super::tools::Dataset;
+use crate::{Difference, StorageError, Tier, Tiered, TieredVolume, Tiers, Verdict, VolumeInfo};
 
 /// The property that says what a tier has set.
 const NOTE: &str = "ostler:tier";
@@ -21,7 +25,8 @@ const NOTE: &str = "ostler:tier";
 pub(super) enum Making {
     Volume,
     Tree,
-    /// A linked clone of either: it has the blocks of its base and sets nothing aside.
+    /// A linked clone of either: it has the blocks of its base, so neither the size of blocks nor the
+    /// whole size is chosen for it.
     VolumeClone,
     TreeClone,
 }
@@ -127,7 +132,12 @@ struct Value {
 struct Found {
     values: BTreeMap<String, Value>,
     is_volume: bool,
+    /// No medium of cloud-init, and no saved memory.
+    is_disk: bool,
+    /// Of a volume its size, of a file system its quota; 0 for none.
     size: u64,
+    /// The snapshot that it is a clone of, in full.
+    origin: Option<String>,
     /// The tier that was last settled, and what it has set.
     noted: Option<String>,
     note: BTreeMap<String, String>,
@@ -141,13 +151,17 @@ fn parse(printed: &str) -> BTreeMap<String, Found> {
         let mut next = || fields.next().unwrap_or_default();
         let (name, property, text, source) = (next(), next(), next(), next());
         let found = all.entry(name.to_owned()).or_default();
+        found.is_disk = name.rsplit('/').next().is_some_and(is_disk);
         let is_own = matches!(source, "local" | "received");
         match property {
             NOTE if is_own => {
                 (found.noted, found.note) = read_note(text);
             }
             "type" => found.is_volume = text == "volume",
-            "volsize" => found.size = text.parse().unwrap_or_default(),
+            "volsize" | "refquota" if text != "-" => {
+                found.size = text.parse().unwrap_or_default();
+            }
+            "origin" if text != "-" => found.origin = Some(text.to_owned()),
             _ if text != "-" => {
                 let text = text.to_owned();
                 found
@@ -171,6 +185,15 @@ fn read_note(text: &str) -> (Option<String>, BTreeMap<String, String>) {
 fn note(tier: &str, set: &BTreeMap<String, String>) -> String {
     let pairs: Vec<String> = set.iter().map(|(name, value)| pair(name, value)).collect();
     format!("{NOTE}={tier}:{}", pairs.join(","))
+}
+
+/// The room that is set aside for a dataset: for disks alone, and no more than they can hold.
+fn reserved(wanted: &str, is_disk: bool, size: u64) -> Option<String> {
+    let is_more = size > 0 && bytes(wanted).is_some_and(|wanted| wanted > size);
+    is_disk.then(|| match is_more {
+        true => size.to_string(),
+        false => wanted.to_owned(),
+    })
 }
 
 fn pair(name: &str, value: &str) -> String {
@@ -204,10 +227,41 @@ impl Found {
         }
     }
 
+    /// What a tier wants of it.
+    fn wanted(&self, known: &Known, tier: Option<&Tier>) -> Option<String> {
+        let wanted = tier?.properties.get(known.name)?;
+        match known.name {
+            RESERVED => reserved(wanted, self.is_disk, self.size),
+            _ => Some(wanted.clone()),
+        }
+    }
+
+    /// Whether a property was set, and is as the note says.
+    fn stands(&self, name: &str, noted: &str) -> bool {
+        let known = PROPERTIES.iter().find(|known| known.name == name);
+        let both = known.zip(self.values.get(name));
+        both.is_some_and(|(known, value)| value.is_own && self.is_as(known, value, noted))
+    }
+
+    /// Of what was to be noted, or was noted before, what holds.
+    fn holds(
+        &self,
+        next: &BTreeMap<String, String>,
+        before: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        let mut set = BTreeMap::new();
+        for (name, value) in before.iter().chain(next) {
+            if next.contains_key(name) && self.stands(name, value) {
+                set.insert(name.clone(), value.clone());
+            }
+        }
+        set
+    }
+
     /// How one property differs from what a tier wants.
-    fn difference(&self, known: &Known, wanted: Option<&String>) -> Option<Difference> {
+    fn difference(&self, known: &Known, wanted: Option<String>) -> Option<Difference> {
         let value = self.values.get(known.name)?;
-        let verdict = match wanted {
+        let verdict = match &wanted {
             Some(wanted) if self.is_as(known, value, wanted) => return None,
             Some(_) if known.name == BLOCK_SIZE => Verdict::OnlyNew,
             Some(_) if !self.is_ours(known, value) => Verdict::Kept,
@@ -225,18 +279,17 @@ impl Found {
         Some(Difference {
             property: known.name.to_owned(),
             from: value.text.clone(),
-            to: wanted.cloned(),
+            to: wanted,
             verdict,
         })
     }
 
     fn differences(&self, tier: Option<&Tier>) -> Vec<Difference> {
-        let wanted = |name: &str| tier.and_then(|tier| tier.properties.get(name));
         let known = PROPERTIES
             .iter()
             .filter(|known| known.is_of(self.is_volume));
         known
-            .filter_map(|known| self.difference(known, wanted(known.name)))
+            .filter_map(|known| self.difference(known, self.wanted(known, tier)))
             .collect()
     }
 
@@ -248,12 +301,10 @@ impl Found {
     ) -> BTreeMap<String, String> {
         let mut set = self.note.clone();
         set.retain(|name, noted| {
-            let known = PROPERTIES.iter().find(|known| known.name == name);
-            let value = self.values.get(name);
-            let stands = known
-                .zip(value)
-                .is_some_and(|(known, value)| value.is_own && self.is_as(known, value, noted));
-            stands && tier.is_some_and(|tier| tier.properties.contains_key(name))
+            let mut known = PROPERTIES.iter();
+            let known = known.find(|known| known.name == name);
+            let is_wanted = known.is_some_and(|known| self.wanted(known, tier).is_some());
+            is_wanted && self.stands(name, noted)
         });
         for difference in differences {
             if let (Verdict::Set, Some(to)) = (difference.verdict, &difference.to) {
@@ -261,6 +312,18 @@ impl Found {
             }
         }
         set
+    }
+
+    /// As `zfs list` would say it, without what it takes.
+    fn dataset(&self, name: String) -> Dataset {
+        Dataset {
+            name,
+            is_volume: self.is_volume,
+            size: self.size,
+            used: 0,
+            origin: self.origin.clone(),
+            created: UnixTime::default(),
+        }
     }
 }
 
@@ -274,7 +337,7 @@ pub(super) struct OfNew {
     pub(super) blocksize: Option<String>,
 }
 
-fn of_new(tier: &Tier, making: Making) -> OfNew {
+fn of_new(tier: &Tier, making: Making, dataset: &str, size: u64) -> OfNew {
     let mut set = BTreeMap::new();
     let mut new = OfNew::default();
     let is_volume = making.is_volume();
@@ -290,10 +353,16 @@ fn of_new(tier: &Tier, making: Making) -> OfNew {
                 new.is_sparse = Some(value == "none");
                 set.insert(known.name.to_owned(), value.clone());
             }
-            _ => {
-                new.options
-                    .extend(["-o".to_owned(), pair(known.name, value)]);
-                set.insert(known.name.to_owned(), value.clone());
+            name => {
+                let value = match name {
+                    RESERVED => reserved(value, is_disk(dataset), size),
+                    _ => Some(value.clone()),
+                };
+                if let Some(value) = value {
+                    let option = pair(name, &value);
+                    new.options.extend(["-o".to_owned(), option]);
+                    set.insert(name.to_owned(), value);
+                }
             }
         }
     }
@@ -315,14 +384,22 @@ impl ZfsPool {
         &self,
         dataset: &str,
         making: Making,
+        size: u64,
     ) -> Result<OfNew, StorageError> {
         let tier = self.tier_of(dataset).await?;
-        Ok(tier.map_or(OfNew::default(), |tier| of_new(&tier, making)))
+        let new = |tier: Tier| of_new(&tier, making, dataset, size);
+        Ok(tier.map_or(OfNew::default(), new))
+    }
+
+    /// Whether the tier of a dataset's guest sets room aside, so that its size matters.
+    pub(super) async fn sets_aside(&self, dataset: &str) -> Result<bool, StorageError> {
+        let tier = self.tier_of(dataset).await?;
+        Ok(tier.is_some_and(|tier| tier.properties.contains_key(RESERVED)))
     }
 
     async fn found(&self, dataset: Option<&str>) -> Result<BTreeMap<String, Found>, StorageError> {
         let names: Vec<&str> = PROPERTIES.iter().map(|known| known.name).collect();
-        let properties = format!("type,volsize,{NOTE},{}", names.join(","));
+        let properties = format!("type,volsize,refquota,origin,{NOTE},{}", names.join(","));
         let full = dataset.map_or(self.spec.pool.clone(), |dataset| self.tools.full(dataset));
         let depth = if dataset.is_some() { "0" } else { "1" };
         let columns = "name,property,value,source";
@@ -352,6 +429,33 @@ impl ZfsPool {
         let found = self.found(Some(dataset)).await?.remove(dataset);
         found.ok_or_else(|| self.tools.no_volume(dataset))
     }
+
+    /// The tiers of guests, all as they are at one time.
+    async fn tiers_of(
+        &self,
+        owners: &BTreeSet<VmId>,
+    ) -> Result<BTreeMap<VmId, Tier>, StorageError> {
+        match self.tiers.get() {
+            Some(tiers) => tiers.tiers_of(owners).await,
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// Corrects the note after a change that failed.
+    async fn note_again(
+        &self,
+        dataset: &str,
+        tier: &str,
+        (before, next): (&Found, &BTreeMap<String, String>),
+    ) -> Result<(), StorageError> {
+        let found = self.one(dataset).await?;
+        let set = found.holds(next, &before.note);
+        if set == found.note {
+            return Ok(());
+        }
+        let args = ["set", &note(tier, &set), &self.tools.full(dataset)];
+        self.tools.change(&args).await
+    }
 }
 
 #[async_trait]
@@ -362,16 +466,18 @@ impl Tiered for ZfsPool {
     }
 
     async fn compare(&self) -> Result<Vec<TieredVolume>, StorageError> {
-        let found = self.found(None).await?;
+        let all = self.found(None).await?.into_iter();
         // Linked clones have the names that they are listed by.
-        let listed = self.tools.datasets().await?;
+        let of_guest = |(name, found): (String, Found)| {
+            let info = self.describe(&found.dataset(name))?;
+            Some((info.owner?, info, found))
+        };
+        let all: Vec<(VmId, VolumeInfo, Found)> = all.filter_map(of_guest).collect();
+        let owners = all.iter().map(|(owner, ..)| *owner).collect();
+        let tiers = self.tiers_of(&owners).await?;
         let mut volumes = Vec::new();
-        for info in listed.iter().filter_map(|dataset| self.describe(dataset)) {
-            let dataset = self.dataset(&info.name)?;
-            let (Some(found), Some(owner)) = (found.get(&dataset), info.owner) else {
-                continue;
-            };
-            let tier = self.tier_of(&dataset).await?;
+        for (owner, info, found) in all {
+            let tier = tiers.get(&owner);
             let is_known = |name: &str| {
                 PROPERTIES
                     .iter()
@@ -383,16 +489,16 @@ impl Tiered for ZfsPool {
                 properties: values
                     .map(|(name, value)| (name.clone(), value.text.clone()))
                     .collect(),
-                differences: found.differences(tier.as_ref()),
-                tier: tier.map(|tier| tier.name),
+                differences: found.differences(tier),
+                tier: tier.map(|tier| tier.name.clone()),
                 name: info.name,
             });
         }
         Ok(volumes)
     }
 
-    /// What is not wanted any more is inherited before the note forgets it; what is set is noted in
-    /// the same call.
+    /// What is not wanted any more is inherited before the note forgets it; what is set is noted by
+    /// the same program.
     async fn settle(&self, name: &str) -> Result<Vec<Difference>, StorageError> {
         let dataset = self.dataset(name)?;
         let (full, found) = (self.tools.full(&dataset), self.one(&dataset).await?);
@@ -428,8 +534,12 @@ impl Tiered for ZfsPool {
         let mut args = vec!["set"];
         args.extend(set.iter().map(String::as_str));
         args.push(&full);
-        self.tools.change(&args).await?;
-        Ok(differences)
+        let changed = self.tools.change(&args).await;
+        if changed.is_err() {
+            // The failure itself is what is said.
+            let _ = self.note_again(&dataset, &tier.name, (&found, &next)).await;
+        }
+        changed.map(|()| differences)
     }
 }
 
@@ -456,12 +566,70 @@ mod tests {
     }
 
     /// A volume of 1 MiB with these lines beside its type and size.
+    fn named(name: &str, lines: &[&str]) -> Found {
+        let own = [
+            "type\tvolume\t-",
+            "volsize\t1048576\tlocal",
+            "refquota\t-\t-",
+        ];
+        let lines = own.iter().chain(lines);
+        let printed: String = lines.map(|line| format!("{name}\t{line}\n")).collect();
+        parse(&printed).remove(name).unwrap()
+    }
+
     fn volume(lines: &[&str]) -> Found {
-        let mut printed = "tank/v\ttype\tvolume\t-\ntank/v\tvolsize\t1048576\tlocal\n".to_owned();
-        for line in lines {
-            printed.push_str(&format!("tank/v\t{line}\n"));
+        named("tank/vm-100-disk-0", lines)
+    }
+
+    /// Room is set aside for disks, as much as they can hold.
+    #[test]
+    fn room_is_set_aside_for_disks() {
+        let wanted = tier(&[("reservation", "4M")]);
+        let none = ["reservation\t0\tdefault"];
+        let differences = volume(&none).differences(Some(&wanted));
+        let to: Vec<Option<&str>> = differences.iter().map(|one| one.to.as_deref()).collect();
+        assert_eq!(to, [Some("1048576")]);
+        for other in ["tank/vm-100-cloudinit", "tank/vm-100-state-before"] {
+            assert!(named(other, &none).differences(Some(&wanted)).is_empty());
+            let noted = [
+                "reservation\t1048576\tlocal",
+                "ostler:tier\tgold:reservation=1M\tlocal",
+            ];
+            let found = named(other, &noted);
+            let expected = [("reservation".to_owned(), "inherit")];
+            assert_eq!(verdicts(&found, Some(&wanted)), expected);
         }
-        parse(&printed).remove("tank/v").unwrap()
+        let noted = [
+            "-o",
+            "reservation=1048576",
+            "-o",
+            "ostler:tier=gold:reservation=1048576",
+        ];
+        let new = of_new(&wanted, Making::Volume, "vm-100-disk-0", 1 << 20);
+        assert_eq!(new.options, noted);
+        let medium = of_new(&wanted, Making::Volume, "vm-100-cloudinit", 4 << 20);
+        assert_eq!(medium.options, ["-o", "ostler:tier=gold:"]);
+        let unlimited = of_new(&wanted, Making::Tree, "subvol-100-disk-0", 0);
+        assert!(unlimited.options.contains(&"reservation=4M".to_owned()));
+    }
+
+    #[test]
+    fn the_note_says_what_holds() {
+        let found = volume(&[
+            "compression\tzstd\tlocal",
+            "sync\talways\tlocal",
+            "reservation\t0\tlocal",
+            "ostler:tier\tgold:compression=lz4,reservation=1M,sync=always\tlocal",
+        ]);
+        let pairs = |all: &[(&str, &str)]| tier(all).properties;
+        let next = pairs(&[
+            ("compression", "lz4"),
+            ("reservation", "1M"),
+            ("sync", "always"),
+        ]);
+        let before = pairs(&[("compression", "zstd"), ("logbias", "latency")]);
+        let expected = pairs(&[("compression", "zstd"), ("sync", "always")]);
+        assert_eq!(found.holds(&next, &before), expected);
     }
 
     fn verdicts(found: &Found, tier: Option<&Tier>) -> Vec<(String, &'static str)> {
@@ -561,16 +729,16 @@ mod tests {
             ("refreservation", "none"),
             ("volblocksize", "64K"),
         ]);
-        let of_volume = of_new(&gold, Making::Volume);
+        let of_volume = of_new(&gold, Making::Volume, "vm-100-disk-0", 1 << 20);
         let noted = "ostler:tier=gold:compression=zstd,refreservation=none";
         assert_eq!(of_volume.options, ["-o", "compression=zstd", "-o", noted]);
         assert_eq!(of_volume.is_sparse, Some(true));
         assert_eq!(of_volume.blocksize.as_deref(), Some("64K"));
         let noted = "ostler:tier=gold:compression=zstd";
-        let of_clone = of_new(&gold, Making::VolumeClone);
+        let of_clone = of_new(&gold, Making::VolumeClone, "vm-100-disk-0", 1 << 20);
         assert_eq!(of_clone.options, ["-o", "compression=zstd", "-o", noted]);
         assert_eq!((of_clone.is_sparse, of_clone.blocksize), (None, None));
-        let of_tree = of_new(&gold, Making::Tree).options;
+        let of_tree = of_new(&gold, Making::Tree, "subvol-100-disk-0", 0).options;
         assert!(
             of_tree.contains(&"recordsize=16K".to_owned()),
             "{of_tree:?}"

@@ -78,7 +78,7 @@ impl Trees for ZfsPool {
     ) -> Result<(), StorageError> {
         let tree = self.tree(name)?;
         let (quota, full) = (quota(size), self.tools.full(&tree));
-        let ours = self.of_new(&tree, Making::Tree).await?;
+        let ours = self.of_new(&tree, Making::Tree, size).await?;
         let mut args = vec!["create"];
         args.extend(OF_TREES);
         args.extend(ours.options.iter().map(String::as_str));

@@ -66,6 +66,7 @@ struct Container {
     rooms: Rooms,
     /// None where its ids are the host's.
     user_namespace: Option<OwnedFd>,
+    rights: CapabilitySet,
 }
 
 /// What a container's root may do to its files.
@@ -76,6 +77,14 @@ const CONTAINER_RIGHTS: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::MKNOD)
     .union(CapabilitySet::SETFCAP)
     .union(CapabilitySet::SYS_CHROOT);
+
+/// What is kept of them.
+fn rights_within(fence: &Fence) -> CapabilitySet {
+    match fence.devices {
+        true => CONTAINER_RIGHTS,
+        false => CONTAINER_RIGHTS.difference(CapabilitySet::MKNOD),
+    }
+}
 
 struct Mount {
     tree: OwnedFd,
@@ -147,6 +156,7 @@ impl Walls {
         walls.container = Some(Container {
             rooms,
             user_namespace: cell.first_id.map(cell::user_namespace).transpose()?,
+            rights: rights_within(fence),
         });
         Ok(walls)
     }
@@ -264,7 +274,7 @@ impl Walls {
     fn give_up_rights(&self) -> io::Result<()> {
         let mut kept = CapabilitySet::DAC_OVERRIDE;
         if let Some(container) = &self.container {
-            kept = CONTAINER_RIGHTS;
+            kept = container.rights;
             if let Some(namespace) = &container.user_namespace {
                 let kind = Some(LinkNameSpaceType::User);
                 rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)?;
@@ -333,4 +343,17 @@ fn text(path: &Path) -> io::Result<CString> {
 
 fn named<T>(path: &Path, result: io::Result<T>) -> Result<T, SysError> {
     result.map_err(|source| SysError::io("fence in", path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_without_devices_takes_nothing_else() {
+        assert_eq!(rights_within(&Fence::new(None)), CONTAINER_RIGHTS);
+        let kept = rights_within(&Fence::new(None).without_devices());
+        assert_eq!(CONTAINER_RIGHTS.difference(kept), CapabilitySet::MKNOD);
+        assert!(kept.contains(CapabilitySet::CHOWN));
+    }
 }

@@ -269,6 +269,19 @@ impl Files for RealHost {
         .await
     }
 
+    async fn is_device_free(&self, path: &Path) -> Result<bool, SysError> {
+        use rustix::fs::{Mode, OFlags};
+        self.at(Kind::Look, path, "open", |path| {
+            let alone = OFlags::RDONLY | OFlags::EXCL | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            match rustix::fs::open(path, alone, Mode::empty()) {
+                Ok(_) => Ok(true),
+                Err(rustix::io::Errno::BUSY) => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
     async fn make_device(
         &self,
         path: &Path,

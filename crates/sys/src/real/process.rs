@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio as StdStdio;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rustix::io::fcntl_dupfd_cloexec;
@@ -58,7 +58,6 @@ impl Processes for RealHost {
                 tell(&listener, stdout).await;
             }
         };
-        let begun = Instant::now();
         let group = command.deadline.and_then(|_| child.id()).map(Group);
         let ended = async { tokio::join!(feed, tell, child.wait_with_output()).2 };
         let output = end_with(group, ended);
@@ -73,12 +72,14 @@ impl Processes for RealHost {
             },
         };
         let output = output.map_err(|error| not_started(&command, error))?;
-        if let Some(after) = command.deadline
-            && begun.elapsed() >= after
-            && !output.status.success()
-        {
-            let program = command.program;
-            return Err(SysError::ProgramTimeout { program, after });
+        if let Some(after) = command.deadline {
+            let program = command.program.clone();
+            match output.status.code() {
+                // It was killed, and `timeout` with it or after it.
+                None | Some(KILLED) => return Err(SysError::ProgramTimeout { program, after }),
+                Some(MISSING) => return Err(SysError::ProgramMissing { program }),
+                Some(_) => {}
+            }
         }
         Ok(Output {
             code: output.status.code(),
@@ -207,8 +208,13 @@ impl Confined {
     }
 }
 
+/// How `timeout` ends if it has killed the program, and if there is no such program (timeout(1)).
+const KILLED: i32 = 137;
+const MISSING: i32 = 127;
+
 /// A program below `timeout`, which kills it whether we are there or not. The two are a process
 /// group.
+#[expect(clippy::disallowed_methods, reason = "this is how programs are run")]
 fn with_deadline(program: &str, deadline: Duration) -> tokio::process::Command {
     let mut child = tokio::process::Command::new("timeout");
     let after = format!("{:.3}", deadline.as_secs_f64());

@@ -20,6 +20,22 @@ fn failed(action: &'static str, path: &Path, kind: io::ErrorKind) -> SysError {
     SysError::io(action, path, io::Error::from(kind))
 }
 
+/// The number that Linux gives a disk or partition of this name.
+fn number_of_disk(path: &Path) -> Option<DeviceNumber> {
+    let name = path.to_str()?.strip_prefix("/dev/sd")?;
+    let (letter, part) = name.split_at_checked(1)?;
+    let disk = letter.bytes().next()?.checked_sub(b'a')?;
+    let part: u32 = match part {
+        "" => 0,
+        part => part.parse().ok()?,
+    };
+    Some(DeviceNumber {
+        is_block: true,
+        major: 8,
+        minor: u32::from(disk) * 16 + part,
+    })
+}
+
 /// A real file without a name, for code that reads and writes descriptors.
 fn filled(path: &Path, content: &[u8]) -> Result<OwnedFd, SysError> {
     let made = tempfile::tempfile().and_then(|mut file| {
@@ -429,7 +445,21 @@ impl Files for FakeHost {
                 minor: minor.parse().ok()?,
             })
         };
-        call.end(number(&text)).await
+        call.end(number(&text).or_else(|| number_of_disk(path)))
+            .await
+    }
+
+    /// A disk of `put_disk` is not while it is mounted, or `claimed` by something unseen.
+    async fn is_device_free(&self, path: &Path) -> Result<bool, SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("examine {}", path.display()))
+            .await?;
+        let content = self.world().disk.read(path)?;
+        let facts = String::from_utf8_lossy(&content).into_owned();
+        let users = ["\"mountpoint\"", "\"claimed\""];
+        let is_used = users.iter().any(|user| facts.contains(user));
+        call.end(!is_used).await
     }
 
     async fn make_device(

@@ -4,7 +4,7 @@ use model::Error;
 use node::tasks::{ImportRules, VolumeImport, VolumeImportFile};
 use proto::wire::{Answer, Streamed};
 use serde::Deserialize;
-use storage::ContentType;
+use storage::{ContentType, StreamFormat};
 
 use super::volume_streams::{Travel, Traveller, lend};
 use crate::ops::Op;
@@ -15,6 +15,37 @@ struct Import {
     allow_rename: Option<bool>,
     delete_snapshot: Option<String>,
     verify: Option<bool>,
+}
+
+impl Import {
+    /// Refuses what would have no effect on a volume of this content.
+    fn check(&self, content: ContentType, format: StreamFormat) -> Result<(), Error> {
+        let is_image = content == ContentType::Images;
+        let is_guests = is_image || content == ContentType::Rootdir;
+        let (name, text) = match self {
+            Self {
+                verify: Some(true), ..
+            } if !is_image || format != StreamFormat::Raw => {
+                ("verify", "only an image from raw+size is read again")
+            }
+            Self {
+                delete_snapshot: Some(_),
+                ..
+            } if format != StreamFormat::Qcow2 => (
+                "delete-snapshot",
+                "only an image from qcow2+size comes with snapshots",
+            ),
+            Self {
+                allow_rename: Some(true),
+                ..
+            } if !is_guests => (
+                "allow-rename",
+                "only volumes of guests are given other names",
+            ),
+            _ => return Ok(()),
+        };
+        Err(Error::invalid(name, text))
+    }
 }
 
 async fn checked(op: &Op) -> Result<(Travel, Traveller), Error> {
@@ -40,8 +71,10 @@ async fn checked(op: &Op) -> Result<(Travel, Traveller), Error> {
         );
         return Err(Error::conflict(text));
     }
+    let wanted: Import = op.params()?;
+    wanted.check(named.content, travel.format)?;
     storage.activate().await?;
-    let may_rename = op.params::<Import>()?.allow_rename == Some(true) && named.owner.is_some();
+    let may_rename = wanted.allow_rename == Some(true);
     if !may_rename && storage.stat(volume.name()).await?.is_some() {
         return Err(Error::conflict(format!("volume '{volume}' already exists")));
     }
@@ -86,4 +119,52 @@ pub(super) async fn volume_import(op: Op) -> Result<Answer, Error> {
         streams.forget(&stream);
     }
     submitted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_effect_is_refused_by_name() {
+        use ContentType::{Images, Iso, Rootdir};
+        use StreamFormat::{Qcow2, Raw, Tar, Vmdk};
+        let verify = || Import {
+            allow_rename: None,
+            delete_snapshot: None,
+            verify: Some(true),
+        };
+        let rename = || Import {
+            allow_rename: Some(true),
+            verify: Some(false),
+            ..verify()
+        };
+        let delete = || Import {
+            allow_rename: Some(false),
+            delete_snapshot: Some("x".to_owned()),
+            verify: None,
+        };
+        for (wanted, content, format, refused) in [
+            (verify(), Images, Raw, None),
+            (verify(), Images, Qcow2, Some("verify")),
+            (verify(), Images, Vmdk, Some("verify")),
+            (verify(), Rootdir, Tar, Some("verify")),
+            (verify(), Iso, Raw, Some("verify")),
+            (rename(), Images, Raw, None),
+            (rename(), Rootdir, Tar, None),
+            (rename(), Iso, Raw, Some("allow-rename")),
+            (delete(), Images, Qcow2, None),
+            (delete(), Images, Vmdk, Some("delete-snapshot")),
+            (delete(), Images, Raw, Some("delete-snapshot")),
+            (delete(), Rootdir, Tar, Some("delete-snapshot")),
+            (delete(), Iso, Raw, Some("delete-snapshot")),
+        ] {
+            let found = wanted.check(content, format);
+            let found = found.err().map(|error| {
+                assert!(error.fields.len() == 1, "{error}");
+                error.fields.keys().next().cloned().unwrap_or_default()
+            });
+            assert_eq!(found.as_deref(), refused, "{content:?} {format}");
+        }
+    }
 }

@@ -36,6 +36,7 @@ async fn add(context: &Context, config: &StorageConfig, secret: Secret) -> Resul
     if context.store.get(&key, Read::Linear).await?.0.is_some() {
         return Err(defined());
     }
+    check_not_mixed(context, config).await?;
     let key_of_storage = match config.spec.is_encrypted() {
         true => Some(encryption_key(context, config.id()).await?),
         false => secret.over(None),
@@ -53,6 +54,26 @@ async fn add(context: &Context, config: &StorageConfig, secret: Secret) -> Resul
         Err(StoreError::Conflict { .. }) => Err(defined()),
         result => Ok(result?),
     }
+}
+
+/// Refuses an encrypted storage of LVM beside another one at the same volumes, which has another key or none:
+/// each would take the other's volumes for its own, and write over what they begin with.
+async fn check_not_mixed(context: &Context, config: &StorageConfig) -> Result<(), Error> {
+    let Some(place) = config.spec.volumes_at() else {
+        return Ok(());
+    };
+    for other in context.node.records.storages().await? {
+        let other = other.config;
+        let is_same = other.spec.volumes_at().as_ref() == Some(&place) && config.meets(&other);
+        if is_same && (config.spec.is_encrypted() || other.spec.is_encrypted()) {
+            let text = format!(
+                "'{place}' is storage '{}' already: an encrypted one shares its volumes with no other",
+                other.id()
+            );
+            return Err(Error::conflict(text));
+        }
+    }
+    Ok(())
 }
 
 /// The key of an encrypted storage: that of an earlier storage of this id, or a new one. It is kept

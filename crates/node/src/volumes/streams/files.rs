@@ -4,7 +4,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::{Error, StorageId, VolumeId};
+use model::{Error, ErrorKind, StorageId, VolumeId};
+use storage::StreamFormat;
 use sys::SysError;
 use tokio::net::UnixStream;
 
@@ -72,7 +73,8 @@ pub(crate) async fn take_file(
     progress.total = size;
     host.write(path, b"", 0o644).await?;
     let file = host.open_image(path, true, false).await?;
-    let poured = pour(cx, from, (&file, path), Some(size), &mut progress).await;
+    let length = Length::Exactly(size);
+    let poured = pour(cx, from, (&file, path), length, &mut progress).await;
     poured.map_err(|error| error.at(storage))?;
     let synced = host.sync(path).await;
     synced.map_err(|error| unwritten(storage, error))
@@ -93,27 +95,61 @@ impl Unpoured {
     }
 }
 
-/// Writes what is received to a file, until the stream ends, which must be after so many bytes where
-/// that is known.
+/// How many bytes a stream has after its size.
+#[derive(Clone, Copy)]
+pub(super) enum Length {
+    Exactly(u64),
+    /// The file of an image whose guest sees so many bytes.
+    OfImage(StreamFormat, u64),
+}
+
+impl Length {
+    /// What may come at most, by the beginning of what has come.
+    fn most(self, head: &[u8]) -> u64 {
+        match self {
+            Self::Exactly(size) => size,
+            Self::OfImage(format, size) => format.file_bytes_max(size, head),
+        }
+    }
+
+    /// Refuses a stream that ends or goes on after so many bytes.
+    async fn check_end(self, from: &mut Reader, at: u64, most: u64) -> Result<(), Error> {
+        match self {
+            Self::Exactly(size) if at < size => Err(too_short(at, size)),
+            Self::Exactly(size) => check_end(from, size).await,
+            Self::OfImage(..) if at < most => Ok(()),
+            Self::OfImage(_, size) => check_end(from, most).await.map_err(|error| {
+                let text = format!("the file is too long for an image of {size} bytes");
+                match error.kind {
+                    ErrorKind::Conflict => Error::conflict(text),
+                    _ => error,
+                }
+            }),
+        }
+    }
+}
+
+/// Writes what is received to a file, until the stream ends, which must be where `length` says.
 pub(super) async fn pour(
     cx: &Cx,
     from: &mut Reader,
     (file, path): (&Arc<OwnedFd>, &Path),
-    size: Option<u64>,
+    length: Length,
     progress: &mut Progress<'_>,
 ) -> Result<(), Unpoured> {
-    let (mut at, mut block) = (0, vec![0; BLOCK]);
+    let (mut at, mut block, mut most): (u64, _, _) = (0, vec![0; BLOCK], None);
     loop {
-        let left = size.map_or(u64::MAX, |size| size - at);
-        let length = BLOCK.min(usize::try_from(left).unwrap_or(BLOCK));
-        if length == 0 {
+        let left = most.unwrap_or_else(|| length.most(&[])) - at;
+        let wanted = BLOCK.min(usize::try_from(left).unwrap_or(BLOCK));
+        if wanted == 0 {
             break;
         }
-        let count = from.fill(&mut block[..length]).await;
+        let count = from.fill(&mut block[..wanted]).await;
         let count = count.map_err(|error| Unpoured::Stream(cut(&error)))?;
         if count == 0 {
             break;
         }
+        most.get_or_insert_with(|| length.most(&block[..count]));
         let written = cx
             .node
             .host
@@ -122,9 +158,7 @@ pub(super) async fn pour(
         at += count as u64;
         progress.at(at).await;
     }
-    match size {
-        Some(size) if at < size => Err(Unpoured::Stream(too_short(at, size))),
-        Some(size) => check_end(from, size).await.map_err(Unpoured::Stream),
-        None => Ok(()),
-    }
+    let most = most.unwrap_or_else(|| length.most(&[]));
+    let ended = length.check_end(from, at, most).await;
+    ended.map_err(Unpoured::Stream)
 }

@@ -9,8 +9,8 @@ use storage::{AttachMode, ChecksumAlgorithm, Hasher, Opened, StreamFormat};
 use tokio::net::UnixStream;
 
 use super::disk::{Disk, unwritten, with_disk};
-use super::files::{pour, send_bytes};
-use super::{BLOCK, Cx, Progress, Reader, Writer, check_end, cut, gone, size_of, too_short};
+use super::files::{Length, pour, send_bytes};
+use super::{BLOCK, Cx, Progress, Reader, Writer, check_end, cut, gone, too_short};
 use crate::volumes::attached::by_task;
 use crate::volumes::images::{Source, check_content, check_image};
 
@@ -80,32 +80,40 @@ async fn send_content(
     Ok(())
 }
 
-/// Makes an image of what is received: of its file, or of what a guest is to see. There is none of
-/// that name. Answers the checksum and the length of what a guest sees, where that was received.
+/// Refuses a size that no image has.
+pub(crate) fn check_image_size(stream: StreamFormat, size: u64) -> Result<(), Error> {
+    const SECTOR: u64 = 512;
+    let why = match stream.file_format() {
+        _ if size == 0 => "no image is as small".to_owned(),
+        Some(format) if !size.is_multiple_of(SECTOR) => {
+            format!("images of {} have whole sectors", format.as_str())
+        }
+        _ => return Ok(()),
+    };
+    let text = format!("the stream says a size of {size} bytes: {why}");
+    Err(Error::conflict(text))
+}
+
+/// Fills a new image with what is received: its file, or what a guest is to see. Answers the checksum
+/// and the length of what a guest sees, where that was received.
 pub(crate) async fn take_image(
     cx: &Cx,
     from: &mut Reader,
     (volume, format): (&VolumeId, BlockFormat),
-    stream: StreamFormat,
+    (stream, size): (StreamFormat, u64),
     mut progress: Progress<'_>,
 ) -> Result<Option<(String, u64)>, Error> {
-    let size = size_of(from).await?;
-    if size == 0 {
-        return Err(Error::conflict(
-            "the stream says a size of 0 bytes: no image is as small",
-        ));
-    }
     progress.total = size;
     let (node, by) = (&cx.node, by_task(cx));
     let storage = node.storage(volume.storage()).await?;
-    storage.allocate(volume.name(), format, size).await?;
     storage.zero(volume.name()).await?;
     let spec = node.attach(volume, AttachMode::Exclusive, &by).await?;
     let taken = match stream.file_format() {
         Some(_) => {
             let path = spec.source.path().map(PathBuf::from);
             let path = path.ok_or_else(|| Error::bug("an image of this format is no file"))?;
-            let taken = take_own_file(cx, from, volume, &path, &mut progress).await;
+            let length = Length::OfImage(stream, size);
+            let taken = take_own_file(cx, from, volume, (&path, length), &mut progress).await;
             match taken {
                 Ok(()) => check_file(cx, &path, format, size).await.map(|()| None),
                 Err(error) => Err(error),
@@ -157,13 +165,13 @@ async fn take_own_file(
     cx: &Cx,
     from: &mut Reader,
     volume: &VolumeId,
-    path: &Path,
+    (path, length): (&Path, Length),
     progress: &mut Progress<'_>,
 ) -> Result<(), Error> {
     let host = &cx.node.host;
     let file = host.open_image(path, true, false).await?;
     host.make_hole(&file, path, 0).await?;
-    pour(cx, from, (&file, path), None, progress)
+    pour(cx, from, (&file, path), length, progress)
         .await
         .map_err(|error| error.at(volume.storage()))?;
     let synced = host.sync(path).await;
@@ -205,4 +213,29 @@ pub(crate) async fn sum_of(cx: &Cx, volume: &VolumeId, total: u64) -> Result<Str
     let summed = summed.await;
     let closed = source.close(cx).await;
     summed.and_then(|sum| closed.map(|()| sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_have_sizes() {
+        for (stream, size, why) in [
+            (StreamFormat::Raw, 0, "as small"),
+            (StreamFormat::Qcow2, 0, "as small"),
+            (
+                StreamFormat::Qcow2,
+                1000,
+                "images of qcow2 have whole sectors",
+            ),
+            (StreamFormat::Vmdk, 513, "whole sectors"),
+        ] {
+            let refused = check_image_size(stream, size).unwrap_err();
+            assert!(refused.message.contains(why), "{refused}");
+        }
+        check_image_size(StreamFormat::Qcow2, 1024).unwrap();
+        // The file of a raw image is what a guest sees of it.
+        check_image_size(StreamFormat::Raw, 1000).unwrap();
+    }
 }

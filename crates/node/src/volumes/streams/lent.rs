@@ -5,6 +5,8 @@
 //!                │                        │
 //!                └────────────────────────┴ the caller is gone, or the task refuses ──► forgotten
 //! ```
+//!
+//! A step that has read the beginning of a stream keeps it here for the next (`keep`, `go_on`).
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -15,7 +17,7 @@ use model::{Error, ErrorKind, VolumeId};
 use tokio::net::UnixStream;
 use uuid::Uuid;
 
-use super::connected;
+use super::{Reader, connected};
 
 /// Streams that may wait for their tasks at a time.
 const OPEN: usize = 64;
@@ -25,6 +27,8 @@ type Open = Arc<Mutex<HashMap<String, Waiting>>>;
 #[derive(Default)]
 pub struct Streams {
     open: Open,
+    /// Those of which their task has read the beginning.
+    begun: Mutex<HashMap<String, Reader>>,
 }
 
 struct Waiting {
@@ -87,9 +91,21 @@ impl Streams {
         connected(stream.ours)
     }
 
-    /// The caller's end is closed. Also what a task does that ends before it begins.
+    /// Keeps a stream for a later step of its task.
+    pub(crate) fn keep(&self, id: &str, reader: Reader) {
+        lock(&self.begun).insert(id.to_owned(), reader);
+    }
+
+    /// A stream that an earlier step has kept. It is given once.
+    pub(crate) fn go_on(&self, id: &str) -> Result<Reader, Error> {
+        lock(&self.begun).remove(id).ok_or_else(gone)
+    }
+
+    /// The caller's end is closed. Also what a task does that ends before it has taken the stream, or
+    /// before it goes on with it.
     pub fn forget(&self, id: &str) {
         lock(&self.open).remove(id);
+        lock(&self.begun).remove(id);
     }
 }
 
@@ -119,5 +135,23 @@ mod tests {
         let (id, _given, lent) = streams.open(volume.clone()).unwrap();
         drop(lent);
         assert!(streams.claim(&id, &volume).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_was_begun_is_given_once_or_forgotten() {
+        use tokio::io::AsyncReadExt;
+
+        let streams = Streams::default();
+        for is_forgotten in [false, true] {
+            let (mut caller, ours) = UnixStream::pair().unwrap();
+            streams.keep("5eed", Reader::new(ours));
+            match is_forgotten {
+                true => streams.forget("5eed"),
+                false => drop(streams.go_on("5eed").unwrap()),
+            }
+            assert!(streams.go_on("5eed").is_err());
+            // Its caller finds it closed.
+            assert_eq!(caller.read(&mut [0]).await.unwrap(), 0);
+        }
     }
 }

@@ -29,7 +29,7 @@ pub use lent::{LentStream, Streams};
 
 pub(crate) use disk::clear;
 pub(crate) use files::{send_file, take_file};
-pub(crate) use images::{send_image, sum_of, take_image};
+pub(crate) use images::{check_image_size, send_image, sum_of, take_image};
 pub(crate) use trees::{send_tree, take_tree};
 
 type Cx = TaskContext<NodeContext>;

@@ -1,11 +1,11 @@
 //! Directories of containers, as archives of tar with the ids of the host.
 
 use model::{Error, VolumeId};
-use sys::{Output, SysError};
+use sys::{Command, Fence, Output, SysError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use super::{BLOCK, Cx, HEADER, Progress, Reader, Writer, connected, cut, gone, size_of};
+use super::{BLOCK, Cx, HEADER, Progress, Reader, Writer, connected, cut, gone};
 use crate::lxc::archive;
 use crate::volumes::attached::by_task;
 use crate::volumes::tar::Watch;
@@ -79,22 +79,22 @@ async fn carry(
     }
 }
 
-/// Makes a directory of what is received. There is none of that name.
+/// Ids in an archive are the host's: its unpacking makes no device, whatever the watch takes it for.
+fn without_devices(unpack: Command) -> Command {
+    Command {
+        fence: unpack.fence.map(Fence::without_devices),
+        ..unpack
+    }
+}
+
+/// Fills a new directory with what is received.
 pub(crate) async fn take_tree(cx: &Cx, from: &mut Reader, volume: &VolumeId) -> Result<(), Error> {
-    let size = size_of(from).await?;
     let (node, by) = (&cx.node, by_task(cx));
-    let storage = node.storage(volume.storage()).await?;
-    let none = || {
-        let text = format!("storage '{}' has no directories", volume.storage());
-        Error::conflict(text)
-    };
-    let trees = storage.trees().ok_or_else(none)?;
-    trees.create_tree(volume.name(), size, (0, 0)).await?;
     let source = node.file_system(volume, false, &by).await?;
     let filled = async {
         let (ours, tars) = pair()?;
         let kept = archive::mount(source.clone(), false);
-        let unpack = archive::unpack(None, source, tars);
+        let unpack = without_devices(archive::unpack(None, source, tars));
         let mut watch = Watch::default();
         let (printed, fed) = tokio::join!(cx.run(unpack), feed(from, &mut watch, ours));
         if fed? {

@@ -266,10 +266,10 @@ async fn take(
     both(carried, follow(agent, task, Log::Stderr)).await?;
     let task = task.parse().context("the agent answered no task")?;
     let lines = log(agent, &task).await?;
-    let made = lines.iter().rev().find_map(|line| {
-        let volume = line.strip_prefix("volume '")?;
-        volume.strip_suffix("' is complete")
-    });
+    let made = lines
+        .iter()
+        .rev()
+        .find_map(|line| storage::completed_import(line));
     Ok(made.map_or(wanted, str::to_owned))
 }
 
