@@ -186,8 +186,8 @@ mod tests {
         ] {
             assert!(Known::from_name(name).is_some(), "{name}");
             assert!(names.contains(&name), "{name}");
-            let ends_so = |path: &&str| path.rsplit('/').next() == Some(name);
-            assert!(paths.iter().any(|path| ends_so(&path)), "{name}");
+            let is_at = |path: &&str| path.rsplit('/').next() == Some(name);
+            assert!(paths.iter().any(is_at), "{name}");
         }
     }
 

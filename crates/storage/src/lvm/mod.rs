@@ -8,6 +8,7 @@
 mod changing;
 mod crypt;
 mod encryption;
+mod freeing;
 mod group;
 mod names;
 mod programs;
@@ -25,11 +26,11 @@ pub(crate) use self::crypt::Crypt;
 pub(crate) use self::group::{Group, Volume};
 pub(crate) use self::names::parse_guest_name;
 pub use self::programs::LvmPrograms;
-pub(crate) use self::zeroing::zero_image;
+pub(crate) use self::zeroing::{Pace, zero_image};
 use crate::names::free_disk_number;
 use crate::{
     Alone, AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, LvmSpec, Snapshots,
-    Storage, StorageConfig, StorageError, Turns, VolumeInfo, VolumeName,
+    Storage, StorageConfig, StorageError, Turns, VolumeInfo, VolumeName, WipeRate,
 };
 
 pub(crate) fn parse_name(name: &str) -> Option<VolumeName> {
@@ -124,6 +125,15 @@ fn freed(name: &str) -> String {
 const THICK: &str = "lv_attr=~\"^[-mMrR]\"";
 
 impl Tools {
+    /// How freed volumes are zeroed.
+    fn pace(&self) -> Pace {
+        let rate = self.spec.saferemove_throughput.as_ref();
+        Pace {
+            step_mib: self.spec.saferemove_stepsize,
+            bytes_per_s: rate.map(WipeRate::bytes_per_s),
+        }
+    }
+
     async fn find(&self, name: &str) -> Result<Option<Volume>, StorageError> {
         let mut volumes = self.group.layout().await?.into_iter();
         Ok(volumes.find(|volume| volume.name == name && volume.is_thick()))

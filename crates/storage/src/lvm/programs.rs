@@ -80,7 +80,7 @@ impl LvmPrograms {
         self.run_until(program, args, timeout, None).await
     }
 
-    /// Reads what each program is told, so that the next one begins at once.
+    /// Reads what each program is given, so that the next one begins at once.
     pub async fn prepare(&self) -> Result<(), SysError> {
         let config = self.config.get_or_try_init(|| self.read_config());
         config.await.map(drop)

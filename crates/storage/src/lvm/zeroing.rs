@@ -1,15 +1,13 @@
-//! Overwriting volumes with zeros. It takes as long as their disks do, and no change of the group
-//! waits for it.
+//! Overwriting devices with zeros. It takes as long as their disks do.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use model::BlockSource;
 use sys::Command;
 
-use super::{Group, THICK, Tools, freed};
-use crate::{Alone, AttachMode, Attacher, Storage, StorageError, Turn, WipeRate};
+use super::group::Group;
+use crate::{Alone, AttachMode, Attacher, Storage, StorageError, Turn};
 
 /// How much the kernel is given at a time where nothing is said. Source: Proxmox VE's default.
 const STEP_MIB: u64 = 32;
@@ -33,78 +31,14 @@ const ATTEMPTS: usize = 6;
 /// How a device is zeroed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Pace {
-    step_mib: Option<u64>,
-    bytes_per_s: Option<u64>,
-}
-
-impl Tools {
-    fn pace(&self) -> Pace {
-        let rate = self.spec.saferemove_throughput.as_ref();
-        Pace {
-            step_mib: self.spec.saferemove_stepsize,
-            bytes_per_s: rate.map(WipeRate::bytes_per_s),
-        }
-    }
-
-    /// Frees a volume and what it held: takes its name, zeroes it, removes it. What
-    /// an earlier attempt has not finished goes first.
-    pub(super) async fn free_safely(self: &Arc<Self>, name: &str) -> Result<bool, StorageError> {
-        let is_left = self.find(&freed(name)).await?.is_some();
-        if is_left {
-            self.finish(name).await?;
-        }
-        let given_up = {
-            let name = name.to_owned();
-            self.change(|changing| async move { changing.give_up(&name).await })
-        };
-        match given_up.await? {
-            true => self.finish(name).await,
-            false => Ok(is_left),
-        }
-    }
-
-    /// Zeroes and removes a volume whose name was taken from it. No other call does meanwhile, on no
-    /// node: what is removed may be another volume's at once. False where there was none.
-    async fn finish(self: &Arc<Self>, name: &str) -> Result<bool, StorageError> {
-        let doomed = freed(name);
-        let tools = self.clone();
-        let finishing = async move {
-            let _one_at_a_time = tools.zeroing.lock().await;
-            let what = format!("lvm/{}/{doomed}", tools.group.name);
-            let turn = tools.turns.take(&what).await?;
-            let done = tools.zero_and_remove(&doomed, &turn).await;
-            turn.end().await;
-            done
-        };
-        // It goes on if its caller stops waiting.
-        super::group::to_its_end(&self.group.storage, finishing).await
-    }
-
-    async fn zero_and_remove(
-        self: &Arc<Self>,
-        name: &str,
-        turn: &Arc<dyn Turn>,
-    ) -> Result<bool, StorageError> {
-        let Some(found) = self.find(name).await? else {
-            return Ok(false);
-        };
-        let group = &self.group;
-        group.activate(name, THICK).await?;
-        let device = (&*group.path(name), found.size());
-        if let Err(error) = group.zero(device, self.pace(), &**turn).await {
-            // Another node may finish it, and another volume have its name.
-            let _ = group.deactivate(name, THICK).await;
-            return Err(error);
-        }
-        let (name, turn) = (name.to_owned(), turn.clone());
-        self.change(|changing| async move { changing.remove_zeroed(&name, &*turn).await })
-            .await
-    }
+    /// How much the kernel is given at a time.
+    pub(super) step_mib: Option<u64>,
+    pub(super) bytes_per_s: Option<u64>,
 }
 
 impl Group {
     /// Overwrites a device with zeros.
-    async fn zero(
+    pub(super) async fn zero(
         &self,
         (device, size): (&Path, u64),
         pace: Pace,
