@@ -703,7 +703,7 @@ async fn a_group_is_refused_with_the_name_of_what_is_wrong() {
     for (base, text) in [
         (
             "none:0.0.1.x",
-            "create storage failed: storage 'none' does not exist",
+            "create storage failed: base storage ID 'none' does not exist",
         ),
         (
             "d1:0.0.1.x",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{BlockSource, Error, VolumeId};
+use model::{BlockSource, Error, ErrorKind, VolumeId};
 use serde::Deserialize;
 use storage::{
     AttachMode, Attacher, LvmPrograms, Storage, StorageConfig, StorageSpec, StorageType, Turn,
@@ -32,7 +32,14 @@ pub(crate) async fn storage_of(
     node: &NodeContext,
     base: &VolumeId,
 ) -> Result<Arc<dyn Storage>, Error> {
-    let entry = node.records.local().storage(base.storage()).await?;
+    let id = base.storage();
+    let found = node.records.local().storage(id).await;
+    let entry = found.map_err(|mut error| {
+        if error.kind == ErrorKind::NotFound {
+            error.message = format!("base storage ID '{id}' does not exist");
+        }
+        error
+    })?;
     let kind = entry.config.spec.kind();
     if kind != StorageType::Iscsi {
         let text = format!(
@@ -41,9 +48,12 @@ pub(crate) async fn storage_of(
         );
         return Err(Error::invalid("base", text));
     }
+    if entry.config.common.disable == Some(true) {
+        return Err(Error::unavailable(format!("storage '{id}' is disabled")));
+    }
     if !entry.config.is_enabled_on(&node.name) {
-        let (storage, node) = (base.storage(), &node.name);
-        let text = format!("storage '{storage}' is not available on node '{node}'");
+        let node = &node.name;
+        let text = format!("storage '{id}' is not available on node '{node}'");
         return Err(Error::unavailable(text));
     }
     let driver = node.drivers.of(&entry);
