@@ -678,9 +678,13 @@ async fn node_vncshell() {
 #[test]
 fn every_task_is_walked() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let files = std::fs::read_dir(folder).unwrap().flatten();
+    let list = |folder: &Path| std::fs::read_dir(folder).unwrap().flatten();
+    let files = list(&folder).flat_map(|file| match file.path().is_dir() {
+        true => list(&file.path()).map(|file| file.path()).collect(),
+        false => vec![file.path()],
+    });
     let tests: String = files
-        .filter_map(|file| std::fs::read_to_string(file.path()).ok())
+        .filter_map(|file| std::fs::read_to_string(file).ok())
         .collect();
     for name in registry().names() {
         assert!(
