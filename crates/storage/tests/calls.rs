@@ -10,7 +10,7 @@ use storage::{
     StorageSpec, ZfsPoolSpec,
 };
 use sys::SharedHost;
-use testkit::{FakeHost, Faults, lvm, rbd, zfs, zvol_id};
+use testkit::{FakeHost, Faults, LVM_PROGRAMS, lvm, rbd, zfs, zvol_id};
 
 const MIB: u64 = 1 << 20;
 
@@ -53,15 +53,7 @@ fn bed(place: usize, spec: StorageSpec) -> Bed {
         .program("zfs", zfs)
         .program("/lib/udev/zvol_id", zvol_id)
         .program("rbd", rbd);
-    for program in [
-        "lvs",
-        "lvcreate",
-        "lvchange",
-        "lvremove",
-        "lvrename",
-        "lvextend",
-        "lvmconfig",
-    ] {
+    for program in LVM_PROGRAMS {
         host = host.program(program, lvm);
     }
     host.change_files(|disk| {

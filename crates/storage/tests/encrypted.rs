@@ -10,7 +10,7 @@ use storage::{
     StorageSpec,
 };
 use sys::{Files, SharedHost};
-use testkit::{FakeHost, Faults, cryptsetup, lvm};
+use testkit::{FakeHost, Faults, LVM_PROGRAMS, cryptsetup, lvm};
 
 const MIB: u64 = 1 << 20;
 const DISK: &str = "vm-100-disk-0";
@@ -18,15 +18,7 @@ const KEY: &str = "00ff";
 
 fn host() -> FakeHost {
     let mut host = FakeHost::new(Faults::default()).program("cryptsetup", cryptsetup);
-    for program in [
-        "lvs",
-        "lvcreate",
-        "lvchange",
-        "lvremove",
-        "lvrename",
-        "lvextend",
-        "lvmconfig",
-    ] {
+    for program in LVM_PROGRAMS {
         host = host.program(program, lvm);
     }
     host.change_files(|disk| {

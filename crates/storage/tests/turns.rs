@@ -11,7 +11,7 @@ use storage::{
     AttachMode, Attacher, LvmSpec, Storage, StorageConfig, StorageError, StorageSpec, Turn, Turns,
 };
 use sys::{Command, Files, Output, SharedHost};
-use testkit::{Disk, FakeHost, Faults, lvm};
+use testkit::{Disk, FakeHost, Faults, LVM_PROGRAMS, lvm};
 
 const MIB: u64 = 1 << 20;
 
@@ -108,17 +108,10 @@ struct Bed {
 
 fn bed(spec: LvmSpec) -> Bed {
     let mut host = FakeHost::new(Faults::default());
-    for program in [
-        "lvs",
-        "lvcreate",
-        "lvchange",
-        "lvremove",
-        "lvrename",
-        "lvextend",
-        "blkdiscard",
-    ] {
+    for program in LVM_PROGRAMS {
         host = host.program(program, noted);
     }
+    host = host.program("blkdiscard", noted);
     host = host.program("lvmconfig", lvm);
     host.change_files(|disk| {
         disk.folder("/dev/vg".as_ref());
@@ -287,6 +280,32 @@ async fn zeroing_that_was_broken_off_is_finished_by_the_next_attempt() {
     assert!(bed.storage.free("vm-100-disk-0").await.unwrap());
     assert!(bed.volumes().await.is_empty());
     assert!(!bed.storage.free("vm-100-disk-0").await.unwrap());
+}
+
+/// Wherever the turn is lost, the volume is not active afterwards: another may have its name next.
+#[tokio::test]
+async fn nothing_stays_active_where_a_turn_was_lost() {
+    let mut lost = 0;
+    for kept in 0.. {
+        let bed = bed(LvmSpec {
+            saferemove: Some(true),
+            ..shared()
+        });
+        bed.allocate("vm-100-disk-0", 40).await.unwrap();
+        *bed.kept.lock().unwrap() = kept;
+        let freed = bed.storage.free("vm-100-disk-0").await;
+        let active = bed.host.list(Path::new("/dev/vg")).await.unwrap();
+        assert!(active.is_empty(), "{kept}: {active:?}");
+        match freed {
+            Ok(freed) => {
+                // The renaming, two pieces, and the removal in two turns.
+                assert!(freed && lost == 5, "{lost}");
+                return;
+            }
+            Err(StorageError::LockLost { .. }) => lost += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
 }
 
 #[tokio::test]

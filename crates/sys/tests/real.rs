@@ -224,6 +224,52 @@ async fn a_process_outlives_the_one_that_made_it_and_is_known_again() {
     again.kill_scope(&scope).await.unwrap();
 }
 
+/// A loop device, which goes with the test.
+struct Loop(String);
+
+impl Drop for Loop {
+    #[expect(clippy::disallowed_methods, reason = "nothing waits in a drop")]
+    fn drop(&mut self) {
+        let detached = std::process::Command::new("losetup")
+            .args(["--detach", &self.0])
+            .status();
+        assert!(detached.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_device_is_free_unless_it_is_mounted() {
+    let Some(host) = host("device") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (file, point) = (folder.path().join("file"), folder.path().join("point"));
+    std::fs::File::create(&file)
+        .unwrap()
+        .set_len(8 << 20)
+        .unwrap();
+    std::fs::create_dir(&point).unwrap();
+    let text = |path: &Path| path.display().to_string();
+    let set_up = Command::new("losetup").args(["--find", "--show", &text(&file)]);
+    let made = host.run(set_up).await.unwrap();
+    if !made.success() {
+        return missing("a device", made.complaint());
+    }
+    let device = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let device = Loop(device);
+    let run = async |program: &str, args: &[&str]| {
+        let ended = host.run(Command::new(program).args(args.iter().copied()));
+        assert!(ended.await.unwrap().success(), "{program}");
+    };
+    run("mkfs.ext4", &["-q", &device.0]).await;
+    let is_free = async || host.is_device_free(Path::new(&device.0)).await.unwrap();
+    assert!(is_free().await);
+    run("mount", &[&device.0, &text(&point)]).await;
+    assert!(!is_free().await);
+    run("umount", &[&text(&point)]).await;
+    assert!(is_free().await);
+    let none = host.is_device_free(Path::new("/dev/no-such-disk")).await;
+    assert!(none.unwrap_err().is_not_found());
+}
+
 /// The program is named by its argument: whether it runs, the list of processes shows.
 async fn is_running(host: &Host, seconds: &str) -> bool {
     let found = host.run(Command::new("pgrep").args(["-fx", &format!("sleep {seconds}")]));

@@ -44,7 +44,7 @@ pub use faulty_host::FaultyHost;
 pub use genisoimage::genisoimage;
 pub use guest_agent::FakeAgent;
 pub use host::{Disk, FakeHost, Program, Service, Spawner};
-pub use lvm::{cryptsetup, lvm};
+pub use lvm::{LVM_PROGRAMS, cryptsetup, lvm};
 pub use minority::MinorityStore;
 pub use qemu::{cpu_answers, qemu_facts, spawn_qemu};
 pub use qemu_img::{image_content, qemu_img};

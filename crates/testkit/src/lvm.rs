@@ -9,6 +9,17 @@ use sys::{Command, Output};
 
 use crate::host::Disk;
 
+/// The programs that `lvm` stands for.
+pub const LVM_PROGRAMS: [&str; 7] = [
+    "lvs",
+    "lvcreate",
+    "lvchange",
+    "lvremove",
+    "lvrename",
+    "lvextend",
+    "lvmconfig",
+];
+
 /// A volume, with its attributes as lvs(8) lists them.
 struct Volume {
     attributes: Vec<u8>,

@@ -22,6 +22,7 @@ use tokio::net::UnixStream;
 use crate::NodeContext;
 use crate::cluster::AgentStream;
 use crate::volumes::attached::by_task;
+use crate::volumes::streams::stream_of;
 
 /// The largest block.
 const BLOCK: usize = 1 << 20;
@@ -171,9 +172,7 @@ fn path_of(spec: &model::BlockSpec) -> Result<PathBuf, Error> {
 }
 
 pub(super) fn connected(descriptor: OwnedFd) -> Result<UnixStream, Error> {
-    let socket = std::os::unix::net::UnixStream::from(descriptor);
-    socket.set_nonblocking(true).map_err(broken)?;
-    UnixStream::from_std(socket).map_err(broken)
+    stream_of(descriptor).map_err(broken)
 }
 
 pub(super) fn broken(error: std::io::Error) -> Error {

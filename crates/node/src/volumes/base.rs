@@ -109,13 +109,14 @@ async fn make_in_turn(
         };
     }
     let change = async |program: &str, args: &[&str]| {
-        let deadline = turn.keep().await?;
         // Another node may have been here before the turn was ours.
         let found = group_on(node, device, &listed).await?;
         if let Some(found) = found.filter(|found| !found.is_empty()) {
             let text = format!("device '{device}' is already used by volume group '{found}'");
             return Err(Error::conflict(text));
         }
+        // Nothing comes between this and the program, which has only so long.
+        let deadline = turn.keep().await?;
         programs.run_until(program, args, CHANGE, deadline).await?;
         Ok(())
     };

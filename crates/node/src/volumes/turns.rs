@@ -20,8 +20,9 @@ const HOLDS: Duration = Duration::from_secs(60);
 /// How long before that programs are killed. One may need a while to die if its disk hangs.
 const MARGIN: Duration = Duration::from_secs(20);
 
-/// A program gets at least this long.
-const LEAST: Duration = Duration::from_secs(5);
+/// How long the store may take when a turn is kept. It is a part of the margin: where two turns are kept
+/// one after the other, the first is as much older.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// How long a turn is waited for: that of a node that has died ends meanwhile.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -161,7 +162,9 @@ impl Turn for Held {
                 false => Err(StoreError::LeaseLost),
             }
         };
-        kept.await.map_err(|error| match error {
+        let slow = || locked(&self.what, "the cluster's store answers too slowly");
+        let kept = tokio::time::timeout(ANSWER, kept).await;
+        kept.map_err(|_| slow())?.map_err(|error| match error {
             StoreError::LeaseLost => StorageError::LockLost {
                 what: self.what.clone(),
             },
@@ -169,10 +172,7 @@ impl Turn for Held {
         })?;
         let passed = self.clock.monotonic().saturating_sub(begun);
         let left = (HOLDS - MARGIN).checked_sub(passed);
-        let slow = || locked(&self.what, "the cluster's store answers too slowly");
-        left.filter(|left| *left >= LEAST)
-            .ok_or_else(slow)
-            .map(Some)
+        left.ok_or_else(slow).map(Some)
     }
 
     async fn end(&self) {

@@ -7,23 +7,13 @@ use node::storage_key;
 use storage::{ContentType, LvmThinSpec, StorageConfig, StorageSpec};
 use store::Commit;
 use sys::Files;
-use testkit::lvm;
+use testkit::{LVM_PROGRAMS, lvm};
 
 use super::Node;
 
-const PROGRAMS: [&str; 7] = [
-    "lvs",
-    "lvcreate",
-    "lvchange",
-    "lvremove",
-    "lvrename",
-    "lvextend",
-    "lvmconfig",
-];
-
 /// A node with the storage `thin`.
 pub async fn with_storage<T>(mut node: Node<T>) -> Node<T> {
-    for program in PROGRAMS {
+    for program in LVM_PROGRAMS {
         node.host = node.host.program(program, lvm);
     }
     for folder in ["/lvm/pve", "/dev/pve"] {

@@ -8,6 +8,7 @@
 //! opened by the storage's key.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sys::{Command, Output, SharedHost, SysError};
@@ -22,11 +23,13 @@ const ITERATIONS: &str = "1000";
 
 const CHANGE: Duration = Duration::from_secs(60);
 
-/// How `cryptsetup` ends where there is no such mapping, or no LUKS; where the key is a wrong one; where a mapping
-/// exists or is in use (cryptsetup(8)).
+/// How `cryptsetup` ends (cryptsetup(8)): the parameters are wrong, or there is no LUKS.
 const WRONG: i32 = 1;
+/// No key slot has this key.
 const NO_KEY: i32 = 2;
+/// There is no such device or mapping.
 const NO_DEVICE: i32 = 4;
+/// The mapping exists, or is in use.
 const BUSY: i32 = 5;
 
 /// What it says of a volume that is in the clear.
@@ -37,6 +40,8 @@ pub(crate) struct Crypt {
     host: SharedHost,
     /// In hexadecimal digits, which are the passphrase; none if it is lost.
     key: Option<String>,
+    /// The program was seen. It is asked for before each use of the storage.
+    is_installed: AtomicBool,
 }
 
 /// Why a volume cannot be opened or closed.
@@ -62,7 +67,12 @@ fn mapping(group: &str, name: &str) -> String {
 
 impl Crypt {
     pub(crate) fn new(host: SharedHost, key: Option<String>) -> Self {
-        Self { host, key }
+        let is_installed = AtomicBool::new(false);
+        Self {
+            host,
+            key,
+            is_installed,
+        }
     }
 
     pub(super) fn path(group: &str, name: &str) -> PathBuf {
@@ -92,11 +102,14 @@ impl Crypt {
 
     /// Whether the program is there.
     pub(super) async fn is_installed(&self) -> bool {
+        if self.is_installed.load(Ordering::Relaxed) {
+            return true;
+        }
         let ask = Command::new("cryptsetup").arg("--version");
-        self.host
-            .run(ask)
-            .await
-            .is_ok_and(|output| output.success())
+        let asked = self.host.run(ask).await;
+        let is_there = asked.is_ok_and(|output| output.success());
+        self.is_installed.store(is_there, Ordering::Relaxed);
+        is_there
     }
 
     /// Writes the header of a new volume, which is active.

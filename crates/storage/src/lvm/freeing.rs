@@ -52,13 +52,17 @@ impl Tools {
         let group = &self.group;
         group.activate(name, THICK).await?;
         let device = (&*group.path(name), found.size());
-        if let Err(error) = group.zero(device, self.pace(), &**turn).await {
+        let removed = async {
+            group.zero(device, self.pace(), &**turn).await?;
+            let (name, turn) = (name.to_owned(), turn.clone());
+            self.change(|changing| async move { changing.remove_zeroed(&name, &*turn).await })
+                .await
+        };
+        let removed = removed.await;
+        if removed.is_err() {
             // Another node may finish it, and another volume have its name.
             let _ = group.deactivate(name, THICK).await;
-            return Err(error);
         }
-        let (name, turn) = (name.to_owned(), turn.clone());
-        self.change(|changing| async move { changing.remove_zeroed(&name, &*turn).await })
-            .await
+        removed
     }
 }

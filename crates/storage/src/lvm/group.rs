@@ -157,8 +157,8 @@ impl Group {
         }
     }
 
-    /// Runs a change to its end, after those that began earlier.
-    pub(crate) async fn in_turn<T: Send + 'static>(
+    /// Runs a change to its end, after those of this node that began earlier.
+    pub(crate) async fn locked<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StorageError>> + Send + 'static,
     ) -> Result<T, StorageError> {

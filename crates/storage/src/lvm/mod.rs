@@ -273,7 +273,7 @@ impl Storage for Lvm {
         };
         Ok(BlockSpec {
             read_only: mode.is_read_only(),
-            ..BlockSpec::new(self.tools.group.in_turn(attach).await?, BlockFormat::Raw)
+            ..BlockSpec::new(self.tools.group.locked(attach).await?, BlockFormat::Raw)
         })
     }
 
@@ -286,7 +286,7 @@ impl Storage for Lvm {
                 false => Ok(()),
             }
         };
-        self.tools.group.in_turn(detach).await
+        self.tools.group.locked(detach).await
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, StorageError> {

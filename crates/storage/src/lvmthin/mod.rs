@@ -123,7 +123,7 @@ impl Tools {
         T: Send + 'static,
         F: Future<Output = Result<T, StorageError>> + Send + 'static,
     {
-        self.group.in_turn(work(self.clone())).await
+        self.group.locked(work(self.clone())).await
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

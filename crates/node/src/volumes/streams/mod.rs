@@ -1,7 +1,7 @@
-//! Volumes as streams of bytes, for `pvesm export` and `pvesm import` and for copies between nodes.
+//! Volumes as streams of bytes, for `pvesm export` and `pvesm import`.
 //!
 //! ```text
-//!   volume ─ send ─► PartWriter ══ socket ══► command line, or another node's agent
+//!   volume ─ send ─► PartWriter ══ socket ══► command line
 //!   volume ◄ take ── PartReader ══ socket ══
 //! ```
 //!
@@ -44,11 +44,16 @@ const HEADER: usize = 8;
 /// Read and written at a time.
 const BLOCK: usize = 1 << 20;
 
-pub(crate) fn connected(descriptor: OwnedFd) -> Result<UnixStream, Error> {
+/// The stream of a socket that another process has made.
+pub(crate) fn stream_of(descriptor: OwnedFd) -> io::Result<UnixStream> {
     let socket = std::os::unix::net::UnixStream::from(descriptor);
-    let stream = socket.set_nonblocking(true);
-    let stream = stream.and_then(|()| UnixStream::from_std(socket));
-    stream.map_err(|error| Error::bug(format!("a connection cannot be used: {error}")))
+    socket.set_nonblocking(true)?;
+    UnixStream::from_std(socket)
+}
+
+pub(crate) fn connected(descriptor: OwnedFd) -> Result<UnixStream, Error> {
+    stream_of(descriptor)
+        .map_err(|error| Error::bug(format!("a connection cannot be used: {error}")))
 }
 
 /// Words why nothing more is received.
