@@ -6,7 +6,7 @@ use proto::wire::{Answer, Streamed};
 use serde::Deserialize;
 use storage::{ContentType, StreamFormat};
 
-use super::volume_streams::{Travel, Traveller, lend};
+use super::volume_streams::{NamedVolume, StreamParams, open_stream};
 use crate::ops::Op;
 
 #[derive(Deserialize)]
@@ -48,10 +48,10 @@ impl Import {
     }
 }
 
-async fn checked(op: &Op) -> Result<(Travel, Traveller), Error> {
-    let travel: Travel = op.params()?;
-    let traveller = travel.traveller(op).await?;
-    let Traveller { volume, named } = &traveller;
+async fn checked(op: &Op) -> Result<(StreamParams, NamedVolume), Error> {
+    let params: StreamParams = op.params()?;
+    let found = params.named_volume(op).await?;
+    let NamedVolume { volume, named } = &found;
     let storage = op.context.node.storage(volume.storage()).await?;
     if !storage.config().takes(named.content) {
         let (id, content) = (volume.storage(), named.content.as_str());
@@ -72,31 +72,31 @@ async fn checked(op: &Op) -> Result<(Travel, Traveller), Error> {
         return Err(Error::conflict(text));
     }
     let wanted: Import = op.params()?;
-    wanted.check(named.content, travel.format)?;
+    wanted.check(named.content, params.format)?;
     storage.activate().await?;
     let may_rename = wanted.allow_rename == Some(true);
     if !may_rename && storage.stat(volume.name()).await?.is_some() {
         return Err(Error::conflict(format!("volume '{volume}' already exists")));
     }
-    Ok((travel, traveller))
+    Ok((params, found))
 }
 
 /// Checks everything but the content, and answers the stream to send it in.
 pub(super) async fn open(op: Op) -> Result<Streamed, Error> {
-    let (_, traveller) = checked(&op).await?;
-    lend(&op, traveller.volume)
+    let (_, found) = checked(&op).await?;
+    open_stream(&op, found.volume)
 }
 
 /// Makes the volume of what comes in the stream, by a task.
 pub(super) async fn volume_import(op: Op) -> Result<Answer, Error> {
-    let (travel, traveller) = checked(&op).await?;
+    let (params, found) = checked(&op).await?;
     let Import {
         allow_rename,
         delete_snapshot,
         verify,
     } = op.params()?;
-    let Traveller { volume, named } = traveller;
-    let stream = travel.stream()?.to_owned();
+    let NamedVolume { volume, named } = found;
+    let stream = params.stream()?.to_owned();
     let streams = &op.context.node.streams;
     streams.claim(&stream, &volume)?;
     let submitted = match (named.content, named.owner) {
@@ -107,7 +107,7 @@ pub(super) async fn volume_import(op: Op) -> Result<Answer, Error> {
                 verifies: verify == Some(true),
             };
             let new = (volume, owner, named.image_format);
-            let task = VolumeImport::new(new, travel.format, stream.clone(), rules);
+            let task = VolumeImport::new(new, params.format, stream.clone(), rules);
             op.context.submit(&op, "", task).await
         }
         _ => {

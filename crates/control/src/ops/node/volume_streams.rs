@@ -18,7 +18,7 @@ use crate::ops::Op;
 /// The parameters of both.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Travel {
+pub(super) struct StreamParams {
     volume: String,
     pub(super) format: StreamFormat,
     with_snapshots: Option<bool>,
@@ -26,12 +26,12 @@ pub(super) struct Travel {
 }
 
 /// A volume, and what its storage says of the name.
-pub(super) struct Traveller {
+pub(super) struct NamedVolume {
     pub(super) volume: VolumeId,
     pub(super) named: VolumeName,
 }
 
-impl Travel {
+impl StreamParams {
     /// The stream that was opened before.
     pub(super) fn stream(&self) -> Result<&str, Error> {
         let missing = || {
@@ -41,13 +41,13 @@ impl Travel {
         self.stream.as_deref().ok_or_else(missing)
     }
 
-    pub(super) async fn traveller(&self, op: &Op) -> Result<Traveller, Error> {
+    pub(super) async fn named_volume(&self, op: &Op) -> Result<NamedVolume, Error> {
         let invalid = |error: model::IdError| Error::invalid("volume", error.to_string());
         let volume: VolumeId = self.volume.parse().map_err(invalid)?;
         let storage = op.context.node.storage(volume.storage()).await?;
         let named = storage.config().parse(volume.name())?;
         self.check_format(storage.config(), &volume, &named)?;
-        Ok(Traveller { volume, named })
+        Ok(NamedVolume { volume, named })
     }
 
     fn check_format(
@@ -72,8 +72,8 @@ impl Travel {
     }
 }
 
-/// Lends a caller one end of a stream.
-pub(super) fn lend(op: &Op, volume: VolumeId) -> Result<Streamed, Error> {
+/// Opens a stream, and gives the caller one end of it.
+pub(super) fn open_stream(op: &Op, volume: VolumeId) -> Result<Streamed, Error> {
     let (id, descriptor, lent) = op.context.node.streams.open(volume)?;
     Ok(Streamed {
         answer: Answer::new(json!({"stream": id})),

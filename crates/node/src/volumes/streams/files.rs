@@ -74,19 +74,19 @@ pub(crate) async fn take_file(
     host.write(path, b"", 0o644).await?;
     let file = host.open_image(path, true, false).await?;
     let length = Length::Exactly(size);
-    let poured = pour(cx, from, (&file, path), length, &mut progress).await;
-    poured.map_err(|error| error.at(storage))?;
+    let written = write_stream(cx, from, (&file, path), length, &mut progress).await;
+    written.map_err(|error| error.at(storage))?;
     let synced = host.sync(path).await;
     synced.map_err(|error| unwritten(storage, error))
 }
 
 /// Why bytes did not get into a file.
-pub(super) enum Unpoured {
+pub(super) enum NotWritten {
     Stream(Error),
     Host(SysError),
 }
 
-impl Unpoured {
+impl NotWritten {
     pub(super) fn at(self, storage: &StorageId) -> Error {
         match self {
             Self::Stream(error) => error,
@@ -130,13 +130,13 @@ impl Length {
 }
 
 /// Writes what is received to a file, until the stream ends, which must be where `length` says.
-pub(super) async fn pour(
+pub(super) async fn write_stream(
     cx: &Cx,
     from: &mut Reader,
     (file, path): (&Arc<OwnedFd>, &Path),
     length: Length,
     progress: &mut Progress<'_>,
-) -> Result<(), Unpoured> {
+) -> Result<(), NotWritten> {
     let (mut at, mut block, mut most): (u64, _, _) = (0, vec![0; BLOCK], None);
     loop {
         let left = most.unwrap_or_else(|| length.most(&[])) - at;
@@ -145,7 +145,7 @@ pub(super) async fn pour(
             break;
         }
         let count = from.fill(&mut block[..wanted]).await;
-        let count = count.map_err(|error| Unpoured::Stream(cut(&error)))?;
+        let count = count.map_err(|error| NotWritten::Stream(cut(&error)))?;
         if count == 0 {
             break;
         }
@@ -154,11 +154,11 @@ pub(super) async fn pour(
             .node
             .host
             .write_at(file, path, at, block[..count].to_vec());
-        written.await.map_err(Unpoured::Host)?;
+        written.await.map_err(NotWritten::Host)?;
         at += count as u64;
         progress.at(at).await;
     }
     let most = most.unwrap_or_else(|| length.most(&[]));
     let ended = length.check_end(from, at, most).await;
-    ended.map_err(Unpoured::Stream)
+    ended.map_err(NotWritten::Stream)
 }

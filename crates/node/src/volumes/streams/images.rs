@@ -9,7 +9,7 @@ use storage::{AttachMode, ChecksumAlgorithm, Hasher, Opened, StreamFormat};
 use tokio::net::UnixStream;
 
 use super::disk::{Disk, unwritten, with_disk};
-use super::files::{Length, pour, send_bytes};
+use super::files::{Length, send_bytes, write_stream};
 use super::{BLOCK, Cx, Progress, Reader, Writer, check_end, cut, gone, too_short};
 use crate::volumes::attached::by_task;
 use crate::volumes::images::{Source, check_content, check_image};
@@ -171,7 +171,7 @@ async fn take_own_file(
     let host = &cx.node.host;
     let file = host.open_image(path, true, false).await?;
     host.make_hole(&file, path, 0).await?;
-    pour(cx, from, (&file, path), length, progress)
+    write_stream(cx, from, (&file, path), length, progress)
         .await
         .map_err(|error| error.at(volume.storage()))?;
     let synced = host.sync(path).await;
