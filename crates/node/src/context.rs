@@ -11,6 +11,7 @@ use store::SharedStore;
 use sys::SharedHost;
 
 use crate::cluster::{AgentIdentity, Agents, Cluster};
+use crate::exports::Told;
 use crate::guests::reserved::Reservations;
 use crate::host::packages::{Changelogs, Updates};
 use crate::membership::Handover;
@@ -75,6 +76,8 @@ pub struct NodeContext {
     pub kvm: Kvm,
     pub allow_emulation: bool,
     pub running: Running,
+    /// Whether the kernel exports what it is to export.
+    pub(crate) exports: Told,
     /// Who may talk to the agents inside of guests.
     pub agent_turns: AgentTurns,
     /// Files on their way to a volume.
@@ -114,6 +117,7 @@ impl NodeContext {
             events: Events::new(options.clock.clone()),
             consoles: Consoles::new(options.clock.clone()),
             drivers: Drivers::new(
+                options.name.clone(),
                 options.host.clone(),
                 Arc::new(ClusterTurns::new(
                     options.store.clone(),
@@ -150,6 +154,7 @@ impl NodeContext {
             guest_uids: options.guest_uids,
             allow_emulation: options.allow_emulation,
             running,
+            exports: Told::default(),
             agent_turns: AgentTurns::default(),
             uploads: Uploads::default(),
             streams: Streams::default(),

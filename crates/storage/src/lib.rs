@@ -63,7 +63,7 @@ pub use backups::{Backup, BackupName, Backups, backup_kind};
 pub use ceph::key_of;
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{
-    BtrfsSpec, CephFsSpec, CifsSpec, CommonConfig, DirSpec, FolderNames, FolderOptions,
+    BtrfsSpec, CephFsSpec, CifsSpec, CommonConfig, DirSpec, Exporter, FolderNames, FolderOptions,
     IscsiDirectSpec, IscsiSpec, LvmSpec, LvmThinSpec, NfsSpec, Preallocation, RbdSpec,
     StorageConfig, StorageSpec, WipeRate, ZfsPoolSpec, mount_point,
 };
@@ -73,6 +73,7 @@ pub use header::{ImageHeader, header_of, inspect};
 pub use image::{Probed, probe};
 pub use kind::{Property, StorageType};
 pub use lvm::LvmPrograms;
+pub use mounts::exported;
 pub use names::{VolumeName, VolumeNames};
 pub use opened::{Opened, check_whole};
 pub use streams::{StreamFormat, completed_import, import_complete};

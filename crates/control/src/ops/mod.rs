@@ -136,6 +136,7 @@ const GROUPS: &[&[Pair]] = &[
     ostler::snapshot_jobs::PAIRS,
     ostler::adopt::PAIRS,
     ostler::deployment::PAIRS,
+    ostler::exports::PAIRS,
     ostler::isolation::PAIRS,
     ostler::profiles::PAIRS,
     ostler::snapshots::PAIRS,

@@ -10,6 +10,7 @@
 mod adopt;
 mod cluster;
 mod disks;
+mod exports;
 mod faults;
 mod guests;
 mod lvmthin;

@@ -25,7 +25,8 @@ pub(super) trait AddsStorage: Task<Node = NodeContext> {
 
 type Entry = Option<(StorageConfig, Revision)>;
 
-async fn read(node: &NodeContext, id: &StorageId) -> Result<Entry, Error> {
+/// A storage's record, with the commit that last wrote it.
+pub(super) async fn read(node: &NodeContext, id: &StorageId) -> Result<Entry, Error> {
     let (entry, _) = node
         .records
         .store()

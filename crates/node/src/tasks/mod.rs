@@ -34,6 +34,9 @@ mod disk_storage;
 mod disk_wipe;
 mod disk_zfs_create;
 mod disk_zfs_delete;
+mod export_create;
+mod export_delete;
+mod exported;
 mod file_systems;
 mod guest_snapshots;
 mod kill;
@@ -161,6 +164,8 @@ pub use disk_lvmthin_delete::DiskLvmthinDelete;
 pub use disk_wipe::{DiskWipe, check_wipe};
 pub use disk_zfs_create::{DiskZfsCreate, DraidConfig, PoolWanted, RaidLevel};
 pub use disk_zfs_delete::DiskZfsDelete;
+pub use export_create::{ExportCreate, ExportPlan};
+pub use export_delete::ExportDelete;
 pub use lxc_clone::LxcClone;
 pub use lxc_configure::LxcConfigure;
 pub use lxc_create::{LxcCreate, Template};
@@ -339,6 +344,8 @@ fn disks(registry: Registry<NodeContext>) -> Registry<NodeContext> {
         .with::<DiskLvmthinDelete>()
         .with::<DiskWipe>()
         .with::<DiskZfsDelete>()
+        .with::<ExportCreate>()
+        .with::<ExportDelete>()
         .with::<StorageAttach>()
         .with::<StorageDetach>()
         .with::<ZpoolAdd>()

@@ -336,28 +336,36 @@ impl Removable {
 
     /// Whether new work may use the storage.
     pub(super) async fn disable(&self, cx: &Cx, is_disabled: bool) -> Result<(), Error> {
-        let (store, key) = (cx.node.records.store(), storage_key(&self.storage));
-        loop {
-            let (entry, _) = store.get(&key, Read::Linear).await?;
-            // One that was removed meanwhile is used by nothing.
-            let Some(entry) = entry else {
+        set_disabled(cx, &self.storage, is_disabled).await
+    }
+}
+
+/// Whether new work may use a storage. Nothing where it was removed meanwhile.
+pub(super) async fn set_disabled(
+    cx: &Cx,
+    id: &StorageId,
+    is_disabled: bool,
+) -> Result<(), Error> {
+    let (store, key) = (cx.node.records.store(), storage_key(id));
+    loop {
+        let (entry, _) = store.get(&key, Read::Linear).await?;
+        let Some(entry) = entry else {
+            return Ok(());
+        };
+        let mut record = Record::<StorageConfig>::decode(&entry.value).map_err(unreadable)?;
+        let disable = &mut record.data.common.disable;
+        if (*disable == Some(true)) == is_disabled {
+            return Ok(());
+        }
+        *disable = is_disabled.then_some(true);
+        let commit = Commit::new()
+            .when(Precondition::ModifiedAt(key.clone(), entry.modified))
+            .put(key.clone(), record.encode().map_err(unreadable)?);
+        match store.commit(commit).await {
+            Err(StoreError::Conflict { .. }) => {}
+            result => {
+                cx.committed(result?.0);
                 return Ok(());
-            };
-            let mut record = Record::<StorageConfig>::decode(&entry.value).map_err(unreadable)?;
-            let disable = &mut record.data.common.disable;
-            if (*disable == Some(true)) == is_disabled {
-                return Ok(());
-            }
-            *disable = is_disabled.then_some(true);
-            let commit = Commit::new()
-                .when(Precondition::ModifiedAt(key.clone(), entry.modified))
-                .put(key.clone(), record.encode().map_err(unreadable)?);
-            match store.commit(commit).await {
-                Err(StoreError::Conflict { .. }) => {}
-                result => {
-                    cx.committed(result?.0);
-                    return Ok(());
-                }
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::StorageId;
+use model::{NodeName, StorageId};
 use storage::{Storage, StorageConfig, StorageError, Tiers, Turn, Turns};
 use store::Revision;
 use sys::SharedHost;
@@ -12,6 +12,7 @@ use sys::SharedHost;
 use crate::StorageEntry;
 
 pub struct Drivers {
+    node: NodeName,
     host: SharedHost,
     turns: Arc<dyn Turns>,
     tiers: Arc<dyn Tiers>,
@@ -25,8 +26,14 @@ struct Known {
 }
 
 impl Drivers {
-    pub(crate) fn new(host: SharedHost, turns: Arc<dyn Turns>, tiers: Arc<dyn Tiers>) -> Self {
+    pub(crate) fn new(
+        node: NodeName,
+        host: SharedHost,
+        turns: Arc<dyn Turns>,
+        tiers: Arc<dyn Tiers>,
+    ) -> Self {
         Self {
+            node,
             host,
             turns,
             tiers,
@@ -34,8 +41,14 @@ impl Drivers {
         }
     }
 
-    /// A driver of a storage that may have no record.
+    /// A driver of a storage that may have no record. What this node exports, it reaches by its path.
     pub fn open(&self, config: StorageConfig, secret: Option<String>) -> Arc<dyn Storage> {
+        let exporter = config.spec.exporter();
+        if exporter.is_some_and(|exporter| exporter.node == self.node)
+            && let Some(driver) = storage::exported(&config, &self.host)
+        {
+            return driver;
+        }
         storage::open(config, secret, self.host.clone(), self.turns.clone())
     }
 
@@ -107,7 +120,8 @@ mod tests {
     #[test]
     fn a_driver_is_kept_until_its_record_changes() {
         let host = Arc::new(FakeHost::new(Faults::default()));
-        let drivers = Drivers::new(host, Arc::new(Alone), Arc::new(NoTiers));
+        let node = "n1".parse().unwrap();
+        let drivers = Drivers::new(node, host, Arc::new(Alone), Arc::new(NoTiers));
         let first = drivers.of(&entry("d1", 7));
         assert!(Arc::ptr_eq(&first, &drivers.of(&entry("d1", 7))));
         assert!(!Arc::ptr_eq(&first, &drivers.of(&entry("d2", 7))));

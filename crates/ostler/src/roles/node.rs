@@ -167,6 +167,7 @@ async fn observe(node: &Arc<NodeContext>, tasks: &Engine<NodeContext>) {
         node::follow_history(node),
         node::follow_alerts(node, tasks),
         node::follow_zpools(node),
+        node::follow_exports(node),
     );
 }
 

@@ -7,6 +7,7 @@ mod changes;
 mod cluster;
 mod cluster_options;
 mod deployment;
+mod exports;
 mod isolation;
 mod lxc;
 mod moves;
@@ -99,6 +100,7 @@ const GROUPS: &[&[Row]] = &[
     qemu::snapshots::ROWS,
     qemu::status::ROWS,
     deployment::ROWS,
+    exports::ROWS,
     isolation::ROWS,
     profiles::ROWS,
     rescan::ROWS,

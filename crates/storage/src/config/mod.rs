@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::folders::FolderNames;
 pub use self::specs::{
-    BtrfsSpec, CephFsSpec, CifsSpec, DirSpec, FolderOptions, IscsiDirectSpec, IscsiSpec, LvmSpec,
-    LvmThinSpec, NfsSpec, Preallocation, RbdSpec, ZfsPoolSpec, mount_point,
+    BtrfsSpec, CephFsSpec, CifsSpec, DirSpec, Exporter, FolderOptions, IscsiDirectSpec, IscsiSpec,
+    LvmSpec, LvmThinSpec, NfsSpec, Preallocation, RbdSpec, ZfsPoolSpec, mount_point,
 };
 pub use self::wipe_rate::WipeRate;
 use crate::{ContentType, StorageError, StorageType, VolumeName};
@@ -184,6 +184,14 @@ impl StorageSpec {
             _ => None,
         };
         encrypted == Some(true)
+    }
+
+    /// The member that exports it, where Ostler has made the export.
+    pub fn exporter(&self) -> Option<&Exporter> {
+        match self {
+            Self::Nfs(spec) => spec.exporter.as_ref(),
+            _ => None,
+        }
     }
 
     /// Which group or pool of LVM has its volumes: `vg`, or `vg/pool`.

@@ -1,7 +1,7 @@
 //! What each type of storage is configured by. The fields are those of Proxmox VE's `storage.cfg`,
 //! with underscores.
 
-use model::{BlockFormat, VolumeId};
+use model::{BlockFormat, NodeName, StorageId, VolumeId};
 use serde::{Deserialize, Serialize};
 
 use super::folders::FolderNames;
@@ -110,8 +110,30 @@ pub struct NfsSpec {
     /// Options for mount(8).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<String>,
+    /// The member that exports it, where Ostler has made the export.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exporter: Option<Exporter>,
     #[serde(flatten)]
     pub folder: FolderOptions,
+}
+
+/// A member that exports a folder to the others. It reaches the folder by its path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exporter {
+    pub node: NodeName,
+    /// The storage of that node in which the folder was made.
+    pub origin: StorageId,
+    /// The dataset of ZFS that was made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<String>,
+    /// Where the file system that has the folder is mounted: nothing is written or exported while it
+    /// is not.
+    pub mount_point: String,
+    /// A UUID by which clients know the file system, whatever its device is called.
+    pub fsid: String,
+    /// Networks that may mount it besides the members, as `10.0.0.0/24`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<String>,
 }
 
 /// A folder that an SMB server shares. The password is a secret.

@@ -10,6 +10,7 @@ mod nfs;
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,9 +19,9 @@ use sys::{Command, Limits, Output, ScopeName, SharedHost, SysError};
 use tokio::sync::Mutex;
 
 use crate::ceph::Cluster;
-use crate::dir::{Dir, Ground, Mounted, NotThere, mounted_on};
+use crate::dir::{Dir, Disk, Ground, Mounted, NotThere, mounted_on};
 use crate::reach::answers;
-use crate::{CephFsSpec, CifsSpec, NfsSpec, StorageConfig};
+use crate::{CephFsSpec, CifsSpec, NfsSpec, Storage, StorageConfig, StorageSpec};
 
 /// How long mounting may take.
 const MOUNT: Duration = Duration::from_secs(30);
@@ -29,6 +30,19 @@ pub(crate) fn nfs(config: StorageConfig, spec: NfsSpec, host: SharedHost) -> Dir
     let path = path_of(&config, spec.path.as_deref());
     let ground = Server::new(&path, nfs::Nfs(spec));
     Dir::new(config, path, ground, host)
+}
+
+/// An export as the member has it that exports it: the folder itself, once its file system is mounted.
+/// None where no member is known to export it.
+pub fn exported(config: &StorageConfig, host: &SharedHost) -> Option<Arc<dyn Storage>> {
+    let StorageSpec::Nfs(spec) = &config.spec else {
+        return None;
+    };
+    let point = &spec.exporter.as_ref()?.mount_point;
+    let disk = Disk::new(&spec.export, Some(point));
+    let name = format!("storage '{}'", config.id());
+    let host = host.pooled(&name).unwrap_or_else(|| host.clone());
+    Some(Arc::new(Dir::new(config.clone(), &spec.export, disk, host)))
 }
 
 pub(crate) fn cifs(

@@ -12,9 +12,16 @@ const RPCBIND: u16 = 111;
 
 pub(super) struct Nfs(pub(super) NfsSpec);
 
+impl NfsSpec {
+    /// What the kernel calls it as a mount's source.
+    pub fn source(&self) -> String {
+        format!("{}:{}", bracketed(&self.server), self.export)
+    }
+}
+
 impl Remote for Nfs {
     fn source(&self) -> String {
-        format!("{}:{}", bracketed(&self.0.server), self.0.export)
+        self.0.source()
     }
 
     fn is(&self, mounted: &Mounted) -> bool {

@@ -8,6 +8,7 @@ mod alerts;
 mod cpu;
 pub(super) mod deployment;
 mod doctor;
+pub(super) mod exports;
 mod hardware;
 pub(super) mod isolation;
 mod last_hour;

@@ -1,11 +1,12 @@
 //! `DELETE /storage/{storage}`
 
-use model::{Error, StorageId};
+use model::{Error, Record, StorageId};
 use node::{StorageEntry, storage_key, storage_secret_key};
 use proto::wire::Answer;
-use store::{Commit, Precondition, Read, Revision, StoreError};
+use storage::{Exporter, StorageConfig};
+use store::{Commit, Entry, Precondition, Read, Revision, StoreError};
 
-use super::{Named, during, missing};
+use super::{Named, during, missing, unreadable};
 use crate::Context;
 use crate::ops::Op;
 
@@ -25,6 +26,7 @@ async fn remove(context: &Context, id: &StorageId) -> Result<Revision, Error> {
         let (entry, _) = context.store.get(&key, Read::Linear).await?;
         let entry = entry.ok_or_else(|| missing(id))?;
         check_no_base(context, id).await?;
+        check_no_export(context, &entry)?;
         let commit = Commit::new()
             .when(Precondition::ModifiedAt(key.clone(), entry.modified))
             .delete(key.clone())
@@ -33,6 +35,24 @@ async fn remove(context: &Context, id: &StorageId) -> Result<Revision, Error> {
             Err(StoreError::Conflict { .. }) => {}
             result => return Ok(result?),
         }
+    }
+}
+
+/// Refuses to remove what a member exports: it would go on. One that is no member any more cannot be
+/// asked.
+fn check_no_export(context: &Context, entry: &Entry) -> Result<(), Error> {
+    let record = Record::<StorageConfig>::decode(&entry.value).map_err(unreadable)?;
+    let node = &context.node;
+    let is_member = |exporter: &&Exporter| {
+        exporter.node == node.name || node.cluster.members.get(&exporter.node).is_some()
+    };
+    match record.data.spec.exporter().filter(is_member) {
+        None => Ok(()),
+        Some(exporter) => Err(Error::conflict(format!(
+            "can't remove storage - node '{}' exports it: ostler storage unexport {}",
+            exporter.node,
+            record.data.id()
+        ))),
     }
 }
 

@@ -355,6 +355,7 @@ pub(super) fn shown(config: &StorageConfig) -> Map<String, Value> {
         let value = match (field.as_str(), value) {
             (_, Value::Bool(flag)) => u8::from(flag).into(),
             ("content_dirs", Value::String(text)) => folders(&text),
+            ("exporter", _) => continue,
             (_, value) => value,
         };
         shown.insert(property_of(&field), value);
@@ -364,6 +365,9 @@ pub(super) fn shown(config: &StorageConfig) -> Map<String, Value> {
     }
     shown.insert("storage".to_owned(), common.id.as_str().into());
     shown.insert("content".to_owned(), content_text(config).into());
+    if let Some(exporter) = config.spec.exporter() {
+        shown.insert("exporter".to_owned(), exporter.node.as_str().into());
+    }
     if let Some(disable) = common.disable {
         shown.insert("disable".to_owned(), u8::from(disable).into());
     }

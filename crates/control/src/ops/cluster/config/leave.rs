@@ -44,6 +44,11 @@ pub(super) async fn leave(op: Op) -> Result<Answer, Error> {
         let text = format!("this node has guest {vmid}: move it away or remove it first");
         return Err(Error::conflict(text));
     }
+    if let (false, Some(export)) = (force, node.exports().await?.first()) {
+        let id = export.config.id();
+        let text = format!("this node exports storage '{id}': ostler storage unexport {id}");
+        return Err(Error::conflict(text));
+    }
     let task = ClusterLeave { force };
     op.context.submit(&op, &node.name, task).await
 }

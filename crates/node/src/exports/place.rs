@@ -1,0 +1,294 @@
+//! Where an export is made: a new folder in a storage of this node, or a new dataset of its pool.
+//!
+//! Clients name files by handles, and with `no_subtree_check` a handle may be of any file of the file
+//! system. So a file system is exported as a whole, whatever the folder: the one that the node runs
+//! from is refused.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use ipnet::IpNet;
+use model::{Error, StorageId};
+use storage::{StorageConfig, StorageSpec};
+use sys::Command;
+
+use super::mounts::{Mount, Mounts};
+use crate::NodeContext;
+use crate::host::interfaces::address_in;
+
+/// What comes with the server.
+const PROGRAM: &str = "/usr/sbin/exportfs";
+
+/// How many threads the kernel's server has.
+const THREADS: &str = "/proc/fs/nfsd/threads";
+
+/// What is exported now, and what is from the next start on.
+const EXPORTED: [&str; 2] = ["/var/lib/nfs/etab", "/etc/exports"];
+
+/// What a node runs from is there.
+const SYSTEM: [&str; 5] = ["/", "/boot", "/etc", "/usr", "/var"];
+
+/// Types of file systems that a node has from elsewhere, or only in its memory.
+const ELSEWHERE: [&str; 9] = [
+    "nfs", "nfs4", "cifs", "smb3", "ceph", "fuse", "9p", "overlay", "tmpfs",
+];
+
+/// Below which datasets of exports are mounted.
+const DATASETS: &str = "/srv/ostler";
+
+/// A folder that can be made and exported.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) path: String,
+    /// Where its file system is mounted.
+    pub(crate) mount_point: String,
+    /// The dataset to be made.
+    pub(crate) dataset: Option<String>,
+    /// Its files are to be written in place, without checksums of btrfs.
+    pub(crate) is_nocow: bool,
+}
+
+impl Place {
+    /// Refuses a storage that has no place for a folder.
+    pub(crate) fn check_kind(origin: &StorageConfig) -> Result<(), Error> {
+        match &origin.spec {
+            StorageSpec::Dir(_) | StorageSpec::Btrfs(_) | StorageSpec::ZfsPool(_) => Ok(()),
+            _ => Err(no_place(origin)),
+        }
+    }
+
+    /// Refuses what cannot be exported, and changes nothing.
+    pub(crate) async fn find(
+        node: &NodeContext,
+        origin: &StorageConfig,
+        id: &StorageId,
+    ) -> Result<Self, Error> {
+        // Whether it is there; a folder below an unmounted mount point is not.
+        node.storage(origin.id()).await?.status().await?;
+        let mounts = Mounts::read(&node.host).await?;
+        let place = match &origin.spec {
+            StorageSpec::ZfsPool(spec) => Self::dataset(node, &spec.pool, id, &mounts).await?,
+            StorageSpec::Dir(spec) => Self::folder(origin.id(), &spec.path, id, &mounts, false)?,
+            StorageSpec::Btrfs(spec) => Self::folder(origin.id(), &spec.path, id, &mounts, true)?,
+            _ => return Err(no_place(origin)),
+        };
+        place.check_text()?;
+        let path = Path::new(&place.path);
+        if node.host.stat(path).await?.is_some() && !node.host.list(path).await?.is_empty() {
+            let text = format!("'{}' is there already and is not empty", place.path);
+            return Err(Error::conflict(text));
+        }
+        place.check_not_exported(node).await?;
+        Ok(place)
+    }
+
+    async fn dataset(
+        node: &NodeContext,
+        pool: &str,
+        id: &StorageId,
+        mounts: &Mounts,
+    ) -> Result<Self, Error> {
+        let (dataset, path) = (format!("{pool}/{id}"), format!("{DATASETS}/{id}"));
+        if property(node, &dataset, "type").await?.is_some() {
+            let text = format!("dataset '{dataset}' exists already: choose another id with 'as'");
+            return Err(Error::conflict(text));
+        }
+        if mounts.at(&path).is_some() {
+            let text = format!("something is mounted at '{path}' already");
+            return Err(Error::conflict(text));
+        }
+        Ok(Self {
+            mount_point: path.clone(),
+            path,
+            dataset: Some(dataset),
+            is_nocow: false,
+        })
+    }
+
+    fn folder(
+        origin: &StorageId,
+        base: &str,
+        id: &StorageId,
+        mounts: &Mounts,
+        is_nocow: bool,
+    ) -> Result<Self, Error> {
+        let base = base.trim_end_matches('/');
+        let refused = |why: String| Error::conflict(format!("storage '{origin}' {why}"));
+        let mount = mounts.covering(base);
+        let mount = mount.ok_or_else(|| refused(format!("has no file system at '{base}'")))?;
+        let is_elsewhere = |kind: &&str| {
+            mount.kind == **kind || mount.kind.starts_with(&format!("{kind}."))
+        };
+        if ELSEWHERE.iter().any(|kind| is_elsewhere(&kind)) {
+            let (point, kind) = (&mount.point, &mount.kind);
+            let why = format!("is on '{point}', which is no file system on a disk of this node ({kind})");
+            return Err(refused(why));
+        }
+        let is_same = |other: &Mount| other.number == mount.number;
+        let mut system = SYSTEM.iter();
+        if let Some(system) = system.find(|path| mounts.covering(path).is_some_and(is_same)) {
+            let why = format!(
+                "is on the file system of '{system}': clients could reach all of it, so only a file \
+                 system of its own is exported"
+            );
+            return Err(refused(why));
+        }
+        Ok(Self {
+            path: format!("{base}/exports/{id}"),
+            mount_point: mount.point.clone(),
+            dataset: None,
+            is_nocow,
+        })
+    }
+
+    /// Refuses what would be read otherwise in a file of exports.
+    fn check_text(&self) -> Result<(), Error> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+-".contains(c);
+        for path in [&self.path, &self.mount_point] {
+            if !path.chars().all(is_plain) {
+                let text = format!("'{path}' has characters that no export can have");
+                return Err(Error::conflict(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a folder that an export has already, or that has one: it would be there twice, with the
+    /// rights of both.
+    async fn check_not_exported(&self, node: &NodeContext) -> Result<(), Error> {
+        for file in EXPORTED {
+            let text = match node.host.read(Path::new(file)).await {
+                Err(error) if error.is_not_found() => continue,
+                text => String::from_utf8_lossy(&text?).into_owned(),
+            };
+            if let Some(other) = text.lines().find_map(|line| self.overlapping(line)) {
+                let text = format!("'{}' is exported already, as '{other}' in {file}", self.path);
+                return Err(Error::conflict(text));
+            }
+        }
+        for export in node.exports().await? {
+            if let Some(other) = self.overlapping(&export.spec.export) {
+                let id = export.config.id();
+                let text = format!("'{}' is in storage '{id}', which is exported: '{other}'", self.path);
+                return Err(Error::conflict(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// The path of a line of exports(5) that has a file of ours. An export ends where another file
+    /// system begins, unless it says otherwise.
+    fn overlapping<'a>(&self, line: &'a str) -> Option<&'a str> {
+        let path = line.split_whitespace().next()?.trim_matches('"');
+        let (ours, other) = (Path::new(&self.path), Path::new(path));
+        if !path.starts_with('/') {
+            return None;
+        }
+        let crosses = line.contains("crossmnt") || line.contains("nohide");
+        let is_above = ours.starts_with(other) && (crosses || other.starts_with(&self.mount_point));
+        (other.starts_with(ours) || is_above).then_some(path)
+    }
+}
+
+fn no_place(origin: &StorageConfig) -> Error {
+    Error::conflict(format!(
+        "storage '{}' is of type '{}': only those of type 'dir', 'btrfs' and 'zfspool' have a place for \
+         a folder that is exported",
+        origin.id(),
+        origin.spec.kind().as_str()
+    ))
+}
+
+/// A property of a dataset; none where there is no such dataset.
+pub(crate) async fn property(
+    node: &NodeContext,
+    dataset: &str,
+    name: &str,
+) -> Result<Option<String>, Error> {
+    let get = ["get", "-H", "-o", "name,property,value,source", name, dataset];
+    let output = node.host.run(Command::new("zfs").args(get)).await?;
+    if String::from_utf8_lossy(&output.stderr).contains("does not exist") {
+        return Ok(None);
+    }
+    let printed = output.checked("zfs get")?;
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    Ok(printed.split('\t').nth(2).map(str::to_owned))
+}
+
+/// Refuses a node without a server of NFS that runs.
+pub(crate) async fn check_server(node: &NodeContext) -> Result<(), Error> {
+    if node.host.stat(Path::new(PROGRAM)).await?.is_none() {
+        return Err(Error::unavailable(
+            "package nfs-kernel-server is not installed on this node",
+        ));
+    }
+    let threads = match node.host.read(Path::new(THREADS)).await {
+        Err(error) if error.is_not_found() => Vec::new(),
+        threads => threads?,
+    };
+    match String::from_utf8_lossy(&threads).trim() {
+        "" | "0" => Err(Error::unavailable(
+            "the NFS server of this node does not run: systemctl enable --now nfs-server",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Where clients reach this node: its address in one of the networks, or else that of the cluster.
+pub(crate) async fn server(node: &NodeContext, networks: &[String]) -> Result<IpAddr, Error> {
+    for network in networks {
+        let network: IpNet = network
+            .parse()
+            .map_err(|_| Error::invalid("network", format!("'{network}' is no network")))?;
+        if let Some(address) = address_in(&node.host, &network).await? {
+            return Ok(address);
+        }
+    }
+    let own = node.cluster.members.get(&node.name);
+    let address = own.and_then(|own| own.link().parse::<IpAddr>().ok());
+    address
+        .filter(|address| !address.is_loopback() && !address.is_unspecified())
+        .ok_or_else(|| {
+            let text = "this node has no address in these networks, and none in the cluster";
+            Error::invalid("network", text)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(path: &str, mount_point: &str) -> Place {
+        Place {
+            path: path.to_owned(),
+            mount_point: mount_point.to_owned(),
+            dataset: None,
+            is_nocow: false,
+        }
+    }
+
+    #[test]
+    fn an_export_that_shares_files_with_another_is_found() {
+        let ours = place("/data/vz/exports/x", "/data");
+        for (line, is_found) in [
+            ("/data\t10.0.0.1(rw)", true),
+            ("/data/vz *(ro)", true),
+            ("\"/data/vz/exports/x/images\" *(ro)", true),
+            ("/ *(ro,fsid=0)", false),
+            ("/ *(ro,crossmnt)", true),
+            ("/data/vz/exports/y *(ro)", false),
+            ("# /data", false),
+            ("", false),
+        ] {
+            assert_eq!(ours.overlapping(line).is_some(), is_found, "{line}");
+        }
+    }
+
+    #[test]
+    fn paths_that_an_export_cannot_have_are_refused() {
+        for path in ["/a b/x", "/a,b/x", "/a(b)/x", "/a\"/x", "/a#/x"] {
+            assert!(place(path, "/").check_text().is_err(), "{path}");
+        }
+        assert!(place("/mnt/pve/usb-1/exports/x_y.z", "/mnt").check_text().is_ok());
+    }
+}
