@@ -11,7 +11,7 @@ use store::SharedStore;
 use sys::SharedHost;
 
 use crate::cluster::{AgentIdentity, Agents, Cluster};
-use crate::exports::Told;
+use crate::exports::told::Told;
 use crate::guests::reserved::Reservations;
 use crate::host::packages::{Changelogs, Updates};
 use crate::membership::Handover;

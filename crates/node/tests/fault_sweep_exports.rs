@@ -15,7 +15,7 @@ use scene::*;
 use serde_json::{Value, json};
 use storage::{StorageConfig, StorageSpec};
 use store::{Commit, Read};
-use sys::{Command, Files, Output};
+use sys::{Command, Output};
 use tasks::{Engine, Task};
 use testkit::fault_sweep::{Scene, sweep_faults};
 use testkit::{Disk, Faults};
@@ -28,7 +28,8 @@ const KERNEL: &str = "/kernel/exports";
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 
 /// The root, and a disk at `/data`.
-const MOUNTS: &str = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n36 22 8:17 / /data rw - ext4 /dev/sdb1 rw\n";
+const MOUNTS: &str =
+    "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n36 22 8:17 / /data rw - ext4 /dev/sdb1 rw\n";
 
 fn text_of(files: &Disk, path: &str) -> String {
     String::from_utf8(files.content(Path::new(path)).unwrap_or_default()).unwrap()
@@ -62,7 +63,7 @@ fn zfs(files: &mut Disk, command: &Command) -> Output {
         "mount" => {
             files.folder(Path::new(&point));
             files.file(MOUNTINFO, &(mounts + &line));
-            return silent(files, command);
+            silent(files, command)
         }
         "create" => {
             let made = testkit::zfs(files, command);
@@ -109,7 +110,13 @@ async fn exporting<T>(make: fn(VmId) -> T) -> Node<T> {
     node.host = node.host.program("exportfs", exportfs).program("zfs", zfs);
     node.host = node.host.program("zpool", silent);
     node.host.change_files(|files| {
-        for folder in ["/srv", "/data/vz", "/kernel", "/var/lib/nfs", "/etc/exports.d"] {
+        for folder in [
+            "/srv",
+            "/data/vz",
+            "/kernel",
+            "/var/lib/nfs",
+            "/etc/exports.d",
+        ] {
             files.folder(Path::new(folder));
         }
         for (file, content) in [
@@ -126,7 +133,8 @@ async fn exporting<T>(make: fn(VmId) -> T) -> Node<T> {
     });
     member(&node, "pve1", "10.0.0.1").await;
     member(&node, "pve2", "10.0.0.2").await;
-    let tank = json!({"id": "tank", "type": "zfspool", "pool": "tank", "content": ["images", "rootdir"]});
+    let tank =
+        json!({"id": "tank", "type": "zfspool", "pool": "tank", "content": ["images", "rootdir"]});
     let data = json!({"id": "data", "type": "dir", "path": "/data/vz", "content": ["images"]});
     has_storage(&node, tank).await;
     has_storage(&node, data).await;
@@ -187,7 +195,10 @@ impl<T: Task<Node = NodeContext>> Scene for Exporting<T> {
                 exporter.map(|exporter| exporter.fsid)
             });
             if let Some(fsid) = chosen {
-                lines = lines.iter().map(|line| line.replace(&fsid, "FSID")).collect();
+                lines = lines
+                    .iter()
+                    .map(|line| line.replace(&fsid, "FSID"))
+                    .collect();
             }
             lines
         })
@@ -219,7 +230,10 @@ async fn export_create() {
     assert_eq!((config.common.disable, &config.common.nodes), (None, &None));
     assert_eq!(config.common.content.len(), 2);
     let exported = kernel(&node);
-    assert!(exported.starts_with("/srv/ostler/vms 10.0.0.2(rw,sync,"), "{exported}");
+    assert!(
+        exported.starts_with("/srv/ostler/vms 10.0.0.2(rw,sync,"),
+        "{exported}"
+    );
     assert_eq!(exported.matches('(').count(), 1, "{exported}");
     let mut dataset = String::new();
     node.host
@@ -302,7 +316,8 @@ async fn what_cannot_be_exported_says_why() {
         ),
     ] {
         let node = exporting(of_data).await;
-        node.host.change_files(|files| files.folder(Path::new("/data/a b")));
+        node.host
+            .change_files(|files| files.folder(Path::new("/data/a b")));
         let mut config = config;
         config["id"] = "data".into();
         config["content"] = json!(["images"]);
@@ -325,27 +340,43 @@ async fn a_node_or_a_place_that_cannot_serve_says_why() {
     let node = exporting(of_data).await;
     has_file(&node, "/data/vz/exports/vms/x", "x");
     let status = refused(node).await;
-    assert_eq!(status, "'/data/vz/exports/vms' is there already and is not empty");
+    assert_eq!(
+        status,
+        "'/data/vz/exports/vms' is there already and is not empty"
+    );
 
     let node = exporting(of_tank).await;
     has_file(&node, "/zfs/tank:vms", "filesystem 0 -");
     let status = refused(node).await;
-    assert!(status.starts_with("dataset 'tank/vms' exists already"), "{status}");
+    assert!(
+        status.starts_with("dataset 'tank/vms' exists already"),
+        "{status}"
+    );
 
     let node = exporting(of_tank).await;
-    has_storage(&node, json!({"id": "vms", "type": "dir", "path": "/y", "content": []})).await;
+    has_storage(
+        &node,
+        json!({"id": "vms", "type": "dir", "path": "/y", "content": []}),
+    )
+    .await;
     assert_eq!(refused(node).await, "storage ID 'vms' already defined");
 
     let node = exporting(of_tank).await;
     has_file(&node, "/proc/fs/nfsd/threads", "0\n");
     let status = refused(node).await;
-    assert!(status.contains("systemctl enable --now nfs-server"), "{status}");
+    assert!(
+        status.contains("systemctl enable --now nfs-server"),
+        "{status}"
+    );
 
     let node = exporting(of_tank).await;
     let program = |files: &mut Disk| files.take_away(Path::new("/usr/sbin/exportfs"));
     node.host.change_files(|files| assert!(program(files)));
     let status = refused(node).await;
-    assert_eq!(status, "package nfs-kernel-server is not installed on this node");
+    assert_eq!(
+        status,
+        "package nfs-kernel-server is not installed on this node"
+    );
 }
 
 async fn leaves<T>(node: &Node<T>, name: &str) {
@@ -359,10 +390,18 @@ async fn a_node_alone_exports_to_no_one_unless_networks_are_named() {
     let node = exporting(of_tank).await;
     leaves(&node, "pve2").await;
     let status = refused(node).await;
-    assert!(status.contains("say which networks may mount it"), "{status}");
+    assert!(
+        status.contains("say which networks may mount it"),
+        "{status}"
+    );
     let all = ["0.0.0.0/0".parse().unwrap()];
-    let refused = ExportCreate::new("tank".parse().unwrap(), None, &all).err().unwrap();
-    assert!(format!("{refused:?}").contains("'0.0.0.0/0' is everybody"), "{refused:?}");
+    let refused = ExportCreate::new("tank".parse().unwrap(), None, &all)
+        .err()
+        .unwrap();
+    assert!(
+        format!("{refused:?}").contains("'0.0.0.0/0' is everybody"),
+        "{refused:?}"
+    );
 }
 
 /// covers: S1.9
@@ -378,7 +417,11 @@ async fn the_server_follows_members_that_come_and_go() {
     assert!(!kernel(&node).contains("10.0.0.2"), "{}", kernel(&node));
     leaves(&node, "pve3").await;
     assert_eq!(context.serve_exports().await.unwrap(), None);
-    assert_eq!(kernel(&node), "", "a line without a client would be for everybody");
+    assert_eq!(
+        kernel(&node),
+        "",
+        "a line without a client would be for everybody"
+    );
     member(&node, "pve2", "10.0.0.2").await;
     // As after a restart of the machine: the kernel has forgotten all, and so has the agent.
     has_file(&node, KERNEL, "");
@@ -411,9 +454,16 @@ async fn an_export_with_volumes_is_not_taken_back() {
     let commit = Commit::new().put(guest_key(vmid()), record);
     node.plain.commit(commit).await.unwrap();
     let status = refused(node).await;
-    assert_eq!(status, "guest 100 of node 'pve2' has volume 'vms:100/vm-100-disk-0.raw'");
+    assert_eq!(
+        status,
+        "guest 100 of node 'pve2' has volume 'vms:100/vm-100-disk-0.raw'"
+    );
     let node = exported(of_tank).await;
-    has_file(&node, "/srv/ostler/vms/images/101/vm-101-disk-0.raw", "disk");
+    has_file(
+        &node,
+        "/srv/ostler/vms/images/101/vm-101-disk-0.raw",
+        "disk",
+    );
     let status = refused(node).await;
     let why = "storage 'vms' has volume '101/vm-101-disk-0.raw': move it or remove it first";
     assert_eq!(status, why);

@@ -70,6 +70,8 @@ const TASKS: Record<string, string> = {
   zpoolclear: 'Clear errors',
   zpoolscrub: 'Scrub',
   tierapply: 'Apply tiers',
+  exportcreate: 'Export',
+  exportdelete: 'Take export back',
   storageattach: 'Attach',
   storagedetach: 'Detach',
   startall: 'Start all',

@@ -9,6 +9,7 @@ mod cloudinit;
 mod contents;
 mod cpu_models;
 mod deployment;
+mod exports;
 mod isolation;
 mod mappings;
 mod minority;

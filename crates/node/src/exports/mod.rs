@@ -7,10 +7,11 @@
 //! ```
 //!
 //! **Invariant.** The kernel's server gives a folder to the addresses of members and to the networks
-//! of its record, and never to anybody else.
+//! of its record, and to no other address.
 
 mod mounts;
 pub(crate) mod place;
+pub(crate) mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -20,7 +21,6 @@ use std::time::Duration;
 use model::{Error, StorageId};
 use storage::{Exporter, NfsSpec, StorageConfig, StorageSpec};
 use sys::{Command, SharedHost, SysError};
-use tokio::sync::Mutex;
 use tracing::warn;
 
 use crate::NodeContext;
@@ -41,10 +41,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How each client has a folder. What is acknowledged is on the disk (`sync`); the agent of a node
 /// gives images to the users of guests, so its root is the server's.
 const OPTIONS: &str = "rw,sync,no_subtree_check,no_root_squash";
-
-/// Whether the kernel was told what the file says; held while it is.
-#[derive(Default)]
-pub(crate) struct Told(Mutex<bool>);
 
 /// A folder that a node exports, with the storage that it is.
 pub struct Export {
@@ -142,7 +138,12 @@ impl NodeContext {
             self.host.write(path, wanted.as_bytes(), 0o644).await?;
         }
         let told = Command::new("exportfs").arg("-ra").timeout(Some(PATIENCE));
-        match self.host.run(told).await.and_then(|output| output.checked("exportfs")) {
+        match self
+            .host
+            .run(told)
+            .await
+            .and_then(|output| output.checked("exportfs"))
+        {
             Err(error) if is_final(&error) => return Ok(Some(Error::chain(&error))),
             told => told.map(drop)?,
         }
@@ -218,7 +219,11 @@ async fn unmount_gone(node: &NodeContext, mounted: &mut Mounted) -> Result<(), E
     }
     for (point, source) in gone(mounted, &now) {
         let is_it = |mount: &mounts::Mount| mount.kind.starts_with("nfs") && mount.source == source;
-        if Mounts::read(&node.host).await?.at(&point).is_some_and(is_it) {
+        if Mounts::read(&node.host)
+            .await?
+            .at(&point)
+            .is_some_and(is_it)
+        {
             unmount(node, &point).await?;
         }
     }
@@ -228,7 +233,9 @@ async fn unmount_gone(node: &NodeContext, mounted: &mut Mounted) -> Result<(), E
 
 /// What was exported, and is no more.
 fn gone(before: &Mounted, now: &Mounted) -> Vec<(String, String)> {
-    let gone = before.iter().filter(|(id, place)| now.get(*id) != Some(*place));
+    let gone = before
+        .iter()
+        .filter(|(id, place)| now.get(*id) != Some(*place));
     gone.map(|(_, place)| place.clone()).collect()
 }
 
@@ -266,9 +273,8 @@ mod tests {
         let line = export(&["10.1.0.0/24"]).line(&members).unwrap();
         let options = "(rw,sync,no_subtree_check,no_root_squash,mountpoint=/srv/ostler/vms,\
                        fsid=0f5a6d2e-8a3c-4b1d-9e7f-112233445566)";
-        let expected = format!(
-            "/srv/ostler/vms 10.0.0.1{options} 10.1.0.0/24{options} fd00::2{options}\n"
-        );
+        let expected =
+            format!("/srv/ostler/vms 10.0.0.1{options} 10.1.0.0/24{options} fd00::2{options}\n");
         assert_eq!(line, expected);
         assert_eq!(export(&[]).line(&BTreeSet::new()), None);
     }

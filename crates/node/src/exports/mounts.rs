@@ -52,7 +52,9 @@ impl Mounts {
     /// The mount that a path is in.
     pub(super) fn covering(&self, path: &str) -> Option<&Mount> {
         let above = Path::new(path).ancestors();
-        above.filter_map(Path::to_str).find_map(|path| self.at(path))
+        above
+            .filter_map(Path::to_str)
+            .find_map(|path| self.at(path))
     }
 }
 

@@ -116,12 +116,10 @@ impl Place {
         let refused = |why: String| Error::conflict(format!("storage '{origin}' {why}"));
         let mount = mounts.covering(base);
         let mount = mount.ok_or_else(|| refused(format!("has no file system at '{base}'")))?;
-        let is_elsewhere = |kind: &&str| {
-            mount.kind == **kind || mount.kind.starts_with(&format!("{kind}."))
-        };
-        if ELSEWHERE.iter().any(|kind| is_elsewhere(&kind)) {
+        let family = mount.kind.split('.').next().unwrap_or_default();
+        if ELSEWHERE.contains(&family) {
             let (point, kind) = (&mount.point, &mount.kind);
-            let why = format!("is on '{point}', which is no file system on a disk of this node ({kind})");
+            let why = format!("is on '{point}', which is on no disk of this node ({kind})");
             return Err(refused(why));
         }
         let is_same = |other: &Mount| other.number == mount.number;
@@ -162,14 +160,20 @@ impl Place {
                 text => String::from_utf8_lossy(&text?).into_owned(),
             };
             if let Some(other) = text.lines().find_map(|line| self.overlapping(line)) {
-                let text = format!("'{}' is exported already, as '{other}' in {file}", self.path);
+                let text = format!(
+                    "'{}' is exported already, as '{other}' in {file}",
+                    self.path
+                );
                 return Err(Error::conflict(text));
             }
         }
         for export in node.exports().await? {
             if let Some(other) = self.overlapping(&export.spec.export) {
                 let id = export.config.id();
-                let text = format!("'{}' is in storage '{id}', which is exported: '{other}'", self.path);
+                let text = format!(
+                    "'{}' is in storage '{id}', which is exported: '{other}'",
+                    self.path
+                );
                 return Err(Error::conflict(text));
             }
         }
@@ -205,7 +209,14 @@ pub(crate) async fn property(
     dataset: &str,
     name: &str,
 ) -> Result<Option<String>, Error> {
-    let get = ["get", "-H", "-o", "name,property,value,source", name, dataset];
+    let get = [
+        "get",
+        "-H",
+        "-o",
+        "name,property,value,source",
+        name,
+        dataset,
+    ];
     let output = node.host.run(Command::new("zfs").args(get)).await?;
     if String::from_utf8_lossy(&output.stderr).contains("does not exist") {
         return Ok(None);
@@ -289,6 +300,10 @@ mod tests {
         for path in ["/a b/x", "/a,b/x", "/a(b)/x", "/a\"/x", "/a#/x"] {
             assert!(place(path, "/").check_text().is_err(), "{path}");
         }
-        assert!(place("/mnt/pve/usb-1/exports/x_y.z", "/mnt").check_text().is_ok());
+        assert!(
+            place("/mnt/pve/usb-1/exports/x_y.z", "/mnt")
+                .check_text()
+                .is_ok()
+        );
     }
 }

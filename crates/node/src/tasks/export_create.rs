@@ -71,7 +71,13 @@ impl ExportCreate {
         let origin = node.records.storage(&self.origin).await?.config;
         check_origin(node, &origin)?;
         place::check_server(node).await?;
-        if node.records.storages().await?.iter().any(|entry| *entry.config.id() == self.storage) {
+        if node
+            .records
+            .storages()
+            .await?
+            .iter()
+            .any(|entry| *entry.config.id() == self.storage)
+        {
             return Err(defined(&self.storage));
         }
         let clients = node.clients(&self.networks).await?;

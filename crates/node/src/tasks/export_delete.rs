@@ -65,7 +65,10 @@ impl ExportDelete {
         }
         let driver = node.drivers.open(self.config.clone(), None);
         if let Some(volume) = driver.list(None).await?.first() {
-            let text = format!("storage '{id}' has volume '{}': move it or remove it first", volume.name);
+            let text = format!(
+                "storage '{id}' has volume '{}': move it or remove it first",
+                volume.name
+            );
             return Err(Error::conflict(text));
         }
         Ok(())
@@ -146,8 +149,11 @@ impl Step<ExportDelete> for Forget {
     async fn act(&self, cx: &Cx, task: &mut ExportDelete) -> Result<(), Error> {
         let exported = task.exported()?;
         exported.forget(cx).await?;
-        cx.log(&format!("'{}' is not exported any more", exported.spec.export))
-            .await;
+        cx.log(&format!(
+            "'{}' is not exported any more",
+            exported.spec.export
+        ))
+        .await;
         Ok(())
     }
 }

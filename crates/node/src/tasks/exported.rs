@@ -113,8 +113,10 @@ impl<'a> Exported<'a> {
     }
 
     async fn leave(&self, cx: &Cx, what: &str) -> Result<(), Error> {
-        cx.warn(&format!("'{what}' is left as it is: it has files, or is not mounted"))
-            .await;
+        cx.warn(&format!(
+            "'{what}' is left as it is: it has files, or is not mounted"
+        ))
+        .await;
         Ok(())
     }
 
@@ -168,8 +170,10 @@ impl<'a> Exported<'a> {
             }
         }
         if let Some(why) = cx.node.serve_exports().await? {
-            cx.warn(&format!("the server still exports it, which is tried again: {why}"))
-                .await;
+            cx.warn(&format!(
+                "the server still exports it, which is tried again: {why}"
+            ))
+            .await;
         }
         Ok(())
     }

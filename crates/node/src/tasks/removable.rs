@@ -341,11 +341,7 @@ impl Removable {
 }
 
 /// Whether new work may use a storage. Nothing where it was removed meanwhile.
-pub(super) async fn set_disabled(
-    cx: &Cx,
-    id: &StorageId,
-    is_disabled: bool,
-) -> Result<(), Error> {
+pub(super) async fn set_disabled(cx: &Cx, id: &StorageId, is_disabled: bool) -> Result<(), Error> {
     let (store, key) = (cx.node.records.store(), storage_key(id));
     loop {
         let (entry, _) = store.get(&key, Read::Linear).await?;

@@ -112,6 +112,9 @@ mod tests {
         };
         let line = list(&json!([shown]), &style);
         let line = line.lines().nth(1).unwrap();
-        assert!(line.contains("tank") && line.ends_with("10.0.0.1, 10.1.0.0/24"), "{line}");
+        assert!(
+            line.contains("tank") && line.ends_with("10.0.0.1, 10.1.0.0/24"),
+            "{line}"
+        );
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn nfs(config: StorageConfig, spec: NfsSpec, host: SharedHost) -> Dir
     Dir::new(config, path, ground, host)
 }
 
-/// An export as the member has it that exports it: the folder itself, once its file system is mounted.
+/// An export at the member that exports it: the folder itself, once its file system is mounted.
 /// None where no member is known to export it.
 pub fn exported(config: &StorageConfig, host: &SharedHost) -> Option<Arc<dyn Storage>> {
     let StorageSpec::Nfs(spec) = &config.spec else {

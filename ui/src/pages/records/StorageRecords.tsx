@@ -8,8 +8,10 @@ import { FormDialog, useSubmit } from '../../dialogs/Frame';
 import { plain } from '../../format';
 import { IconButton } from '../../parts/Button';
 import { t } from '../../texts';
+import { exports as exportWords } from '../../texts/exports';
 import { StorageTable } from '../datacenter/Storages';
 import { type RecordKind, Records, type Row, text } from './Records';
+import { EXPORTS, Export, Unexport } from './StorageExport';
 
 const words = t.records;
 const id = (row: Row) => String(row.storage);
@@ -84,6 +86,16 @@ const isRemovable = (row: Row) =>
   !['', '0', 'no', 'off', 'false'].includes(text(row, 'is_mountpoint')) &&
   /^[^,]+$/.test(text(row, 'nodes'));
 
+/** The node that may export it to the others; none where all have it already. */
+function exporterOf(row: Row, nodes: string[]): string | undefined {
+  const of = text(row, 'nodes') ? text(row, 'nodes').split(',') : nodes;
+  const isOwn = ['dir', 'btrfs', 'zfspool'].includes(String(row.type)) && !row.shared;
+  return isOwn && !row.encrypted && of.length === 1 ? of[0] : undefined;
+}
+
+/** A storage with the node that exports it, or could. */
+type Exported = { storage: string; node: string; isDone: boolean };
+
 type Verb = 'attach' | 'detach';
 
 /** Attaches the disk of a storage, or makes it ready to be unplugged. */
@@ -112,9 +124,17 @@ const DETACH = '/ostler/nodes/{node}/storage/{storage}/detach';
 /** How full storages are, and below it how they are set up. */
 export default function StorageRecords() {
   const { nodes } = useInventory();
-  const canPlug = hasOperation(useKnownOperations(), 'POST', DETACH);
+  const known = useKnownOperations();
+  const canPlug = hasOperation(known, 'POST', DETACH);
+  const canExport = hasOperation(known, 'POST', EXPORTS);
   const [plugged, setPlugged] = useState<{ row: Row; verb: Verb }>();
+  const [exported, setExported] = useState<Exported>();
   const offers = { nodes: nodes.map((node) => node.node) };
+  const exportOf = (row: Row): Exported | undefined => {
+    const by = text(row, 'exporter');
+    const node = by || exporterOf(row, offers.nodes);
+    return node && canExport ? { storage: id(row), node, isDone: by !== '' } : undefined;
+  };
   const kind: RecordKind = {
     list: '/storage',
     nameOf: id,
@@ -146,9 +166,18 @@ export default function StorageRecords() {
       values: Object.fromEntries(changedOf(text(row, 'type')).map((key) => [key, typed(row[key])])),
       offers,
     }),
-    more: canPlug
-      ? (row) =>
-          isRemovable(row) && (
+    more: (row) => {
+      const own = exportOf(row);
+      return (
+        <>
+          {own && (
+            <IconButton
+              icon={own.isDone ? 'undo' : 'net'}
+              label={(own.isDone ? exportWords.unexport : exportWords.export)(id(row))}
+              onClick={() => setExported(own)}
+            />
+          )}
+          {canPlug && isRemovable(row) && (
             <>
               <IconButton
                 icon="link"
@@ -161,8 +190,10 @@ export default function StorageRecords() {
                 onClick={() => setPlugged({ row, verb: 'detach' })}
               />
             </>
-          )
-      : undefined,
+          )}
+        </>
+      );
+    },
     remove: (row) => api.delete(path('storage', id(row))),
     removes: () => words.removesStorage,
   };
@@ -172,6 +203,12 @@ export default function StorageRecords() {
       <Records kind={kind}>
         <h2>{words.setup}</h2>
       </Records>
+      {exported &&
+        (exported.isDone ? (
+          <Unexport {...exported} onClose={() => setExported(undefined)} />
+        ) : (
+          <Export {...exported} onClose={() => setExported(undefined)} />
+        ))}
       {plugged && <Plug {...plugged} onClose={() => setPlugged(undefined)} />}
     </div>
   );
