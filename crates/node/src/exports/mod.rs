@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn what_has_another_place_is_gone_from_the_first() {
         let place = |at: &str| ("/mnt/pve/a".to_owned(), at.to_owned());
-        let a: StorageId = "a".parse().unwrap();
+        let a: StorageId = "vms".parse().unwrap();
         let before = Mounted::from([(a.clone(), place("n1:/a"))]);
         assert_eq!(gone(&before, &before), []);
         assert_eq!(gone(&before, &Mounted::new()), [place("n1:/a")]);

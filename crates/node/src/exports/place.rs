@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ipnet::IpNet;
 use model::{Error, StorageId};
-use storage::{StorageConfig, StorageSpec};
+use storage::{BtrfsSpec, DirSpec, StorageConfig, StorageSpec};
 use sys::Command;
 
 use super::mounts::{Mount, Mounts};
@@ -25,8 +25,16 @@ const THREADS: &str = "/proc/fs/nfsd/threads";
 /// What is exported now, and what is from the next start on.
 const EXPORTED: [&str; 2] = ["/var/lib/nfs/etab", "/etc/exports"];
 
-/// What a node runs from is there.
-const SYSTEM: [&str; 5] = ["/", "/boot", "/etc", "/usr", "/var"];
+/// What a node runs from is there, and what is secret.
+const SYSTEM: [&str; 7] = [
+    "/",
+    "/boot",
+    "/etc",
+    "/root",
+    "/usr",
+    "/var",
+    "/var/lib/ostler",
+];
 
 /// Types of file systems that a node has from elsewhere, or only in its memory.
 const ELSEWHERE: [&str; 9] = [
@@ -68,8 +76,10 @@ impl Place {
         let mounts = Mounts::read(&node.host).await?;
         let place = match &origin.spec {
             StorageSpec::ZfsPool(spec) => Self::dataset(node, &spec.pool, id, &mounts).await?,
-            StorageSpec::Dir(spec) => Self::folder(origin.id(), &spec.path, id, &mounts, false)?,
-            StorageSpec::Btrfs(spec) => Self::folder(origin.id(), &spec.path, id, &mounts, true)?,
+            StorageSpec::Dir(DirSpec { path, .. }) | StorageSpec::Btrfs(BtrfsSpec { path, .. }) => {
+                let path = node.host.resolve(Path::new(path)).await?;
+                Self::folder(origin, &path.display().to_string(), id, &mounts)?
+            }
             _ => return Err(no_place(origin)),
         };
         place.check_text()?;
@@ -106,14 +116,12 @@ impl Place {
     }
 
     fn folder(
-        origin: &StorageId,
+        origin: &StorageConfig,
         base: &str,
         id: &StorageId,
         mounts: &Mounts,
-        is_nocow: bool,
     ) -> Result<Self, Error> {
-        let base = base.trim_end_matches('/');
-        let refused = |why: String| Error::conflict(format!("storage '{origin}' {why}"));
+        let refused = |why: String| Error::conflict(format!("storage '{}' {why}", origin.id()));
         let mount = mounts.covering(base);
         let mount = mount.ok_or_else(|| refused(format!("has no file system at '{base}'")))?;
         let family = mount.kind.split('.').next().unwrap_or_default();
@@ -135,7 +143,7 @@ impl Place {
             path: format!("{base}/exports/{id}"),
             mount_point: mount.point.clone(),
             dataset: None,
-            is_nocow,
+            is_nocow: matches!(origin.spec, StorageSpec::Btrfs(_)),
         })
     }
 

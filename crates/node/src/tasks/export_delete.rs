@@ -9,7 +9,7 @@
 use async_trait::async_trait;
 use model::{Error, StorageId};
 use serde::{Deserialize, Serialize};
-use storage::StorageConfig;
+use storage::{StorageConfig, StorageError};
 use tasks::{Probe, Step, Steps, Task};
 
 use super::export_create::EXPORTS;
@@ -64,7 +64,12 @@ impl ExportDelete {
             }
         }
         let driver = node.drivers.open(self.config.clone(), None);
-        if let Some(volume) = driver.list(None).await?.first() {
+        let volumes = match driver.list(None).await {
+            // What is not mounted is not removed either.
+            Err(StorageError::Inactive { .. }) => Vec::new(),
+            volumes => volumes?,
+        };
+        if let Some(volume) = volumes.first() {
             let text = format!(
                 "storage '{id}' has volume '{}': move it or remove it first",
                 volume.name

@@ -58,7 +58,13 @@ impl<'a> Exported<'a> {
             }
             return Ok(());
         };
-        if property(&cx.node, dataset, MARK).await?.is_none() {
+        let mark = property(&cx.node, dataset, MARK).await?;
+        if mark.is_some() && mark.as_ref() != Some(&self.exporter.fsid) {
+            return Err(Error::conflict(format!(
+                "dataset '{dataset}' exists already"
+            )));
+        }
+        if mark.is_none() {
             // Writes that a client waits for are on the disk, whatever the pool says.
             let set = [
                 format!("mountpoint={folder}"),
