@@ -103,6 +103,9 @@ impl<'a> Exported<'a> {
                 }
                 let destroy = Command::new("zfs").args(["destroy", dataset]);
                 or_left(cx, run(cx, destroy)).await?;
+                if self.is_mounted(host).await? {
+                    return Ok(());
+                }
             } else if mark.is_some() {
                 // It is another's by now.
                 return Ok(());
