@@ -60,6 +60,12 @@ impl StorageError {
         }
     }
 
+    /// Of a snapshot that others follow. Source: the text of Proxmox VE.
+    pub(crate) fn not_newest(storage: &StorageId, name: &str, snapshot: &str) -> Self {
+        let why = format!("is not most recent snapshot on '{storage}:{name}'");
+        Self::Refused(format!("can't rollback, '{snapshot}' {why}"))
+    }
+
     /// Words a failure of the host; a full disk and one that does not answer have errors of their
     /// own.
     pub(crate) fn of(storage: &StorageId, source: SysError) -> Self {

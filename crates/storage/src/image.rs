@@ -1,14 +1,14 @@
 //! Disk images that are files, by `qemu-img`; raw images need no program.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{BlockFormat, BlockSpec};
 use sys::{Command, Fence, SharedHost, SysError};
 
-use crate::{Opened, Preallocation};
+use crate::{Opened, Preallocation, check_whole};
 
 const PROGRAM: &str = "qemu-img";
 
@@ -156,14 +156,88 @@ pub(crate) async fn create_overlay(
     backing_format: BlockFormat,
     size: u64,
 ) -> Result<(), SysError> {
+    let args = overlay_args(path, backing, backing_format, size, None);
+    make(host, args, path, 60).await
+}
+
+/// Small clusters for what is written, few entries for what is not. Source: Proxmox VE's layers.
+const LAYER_OPTIONS: &str = "extended_l2=on,cluster_size=128k";
+
+/// The same for a layer of an image above a snapshot of it.
+pub(crate) async fn create_layer(
+    host: &SharedHost,
+    path: &Path,
+    snapshot: &str,
+    size: u64,
+) -> Result<(), SysError> {
+    let args = overlay_args(
+        path,
+        snapshot,
+        BlockFormat::Qcow2,
+        size,
+        Some(LAYER_OPTIONS),
+    );
+    make(host, args, path, 60).await
+}
+
+fn overlay_args(
+    path: &Path,
+    backing: &str,
+    backing_format: BlockFormat,
+    size: u64,
+    options: Option<&str>,
+) -> Vec<String> {
     let format = backing_format.as_str();
-    let mut args: Vec<String> = ["create", "-q", "-f", "qcow2", "-u", "-F", format]
+    let mut args = vec!["create", "-q", "-f", "qcow2", "-u", "-F", format];
+    args.extend(options.into_iter().flat_map(|options| ["-o", options]));
+    let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+    args.extend(["-b".to_owned(), backing.to_owned()]);
+    args.extend([path.display().to_string(), size.to_string()]);
+    args
+}
+
+/// The layers of an image from the top, inside of a fence: the first so many can be written.
+async fn fence_of(
+    host: &SharedHost,
+    layers: &[(PathBuf, BlockFormat)],
+    written: usize,
+) -> Result<Fence, SysError> {
+    let mut fence = Fence::new(None);
+    for (depth, (path, format)) in layers.iter().enumerate() {
+        let write = depth < written;
+        let file = host.open_image(path, write, false).await?;
+        check_whole(host, &file, path, *format).await?;
+        fence = fence.file(path, file, write);
+    }
+    Ok(fence)
+}
+
+/// Has the first layer show what it shows on the layer that `words` name, which is below its own.
+/// What is missing then is copied before its header changes.
+pub(crate) async fn rebase(
+    host: &SharedHost,
+    layers: &[(PathBuf, BlockFormat)],
+    words: &str,
+) -> Result<(), SysError> {
+    let fence = fence_of(host, layers, 1).await?;
+    let mut args = ["rebase", "-q", "-f", "qcow2", "-F", "qcow2", "-b", words]
         .map(str::to_owned)
         .to_vec();
-    let path_and_size = [path.display().to_string(), size.to_string()];
-    args.extend(["-b".to_owned(), backing.to_owned()]);
-    args.extend(path_and_size);
-    make(host, args, path, 60).await
+    args.extend(layers.first().map(|(path, _)| path.display().to_string()));
+    run(host, args, fence, FULL_TIMEOUT_S).await.map(|_| ())
+}
+
+/// Writes what the first layer holds into the second, which grows to its size.
+pub(crate) async fn commit(
+    host: &SharedHost,
+    layers: &[(PathBuf, BlockFormat)],
+) -> Result<(), SysError> {
+    let fence = fence_of(host, layers, 2).await?;
+    let mut args = ["commit", "-q", "-d", "-f", "qcow2"]
+        .map(str::to_owned)
+        .to_vec();
+    args.extend(layers.first().map(|(path, _)| path.display().to_string()));
+    run(host, args, fence, FULL_TIMEOUT_S).await.map(|_| ())
 }
 
 /// What is done to a snapshot inside of an image.

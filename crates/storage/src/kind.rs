@@ -67,6 +67,9 @@ const OF_IMAGES: &[(&str, Property)] = &[("preallocation", Changeable)];
 
 const OF_CONTENT_DIRS: &[(&str, Property)] = &[("content-dirs", Changeable)];
 
+/// Of types whose snapshots can be layers.
+const OF_CHAINS: &[(&str, Property)] = &[("snapshot-as-volume-chain", Fixed)];
+
 const OF_PATHS: &[(&str, Property)] = &[
     ("path", Required),
     ("shared", Changeable),
@@ -153,9 +156,9 @@ impl StorageType {
     /// The properties that it has besides those of all types, in groups.
     pub fn properties(self) -> Vec<(&'static str, Property)> {
         let groups: &[&[(&str, Property)]] = match self {
-            Self::Dir => &[OF_PATHS, OF_FOLDERS, OF_IMAGES, OF_CONTENT_DIRS],
+            Self::Dir => &[OF_PATHS, OF_FOLDERS, OF_IMAGES, OF_CONTENT_DIRS, OF_CHAINS],
             Self::Btrfs => &[OF_PATHS, OF_FOLDERS, OF_IMAGES],
-            Self::Nfs | Self::Cifs => &[OF_FOLDERS, OF_IMAGES, OF_CONTENT_DIRS],
+            Self::Nfs | Self::Cifs => &[OF_FOLDERS, OF_IMAGES, OF_CONTENT_DIRS, OF_CHAINS],
             Self::CephFs => &[OF_FOLDERS, OF_CONTENT_DIRS],
             Self::Lvm
             | Self::LvmThin

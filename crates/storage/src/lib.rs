@@ -28,6 +28,7 @@ mod attach;
 mod backups;
 mod btrfs;
 mod ceph;
+mod chain;
 mod checksum;
 mod config;
 mod content;
@@ -61,6 +62,7 @@ use sys::{SharedHost, SpaceUsage};
 pub use attach::{AttachMode, Attacher};
 pub use backups::{Backup, BackupName, Backups, backup_kind};
 pub use ceph::key_of;
+pub use chain::{FoundLayer, Layer, Merge};
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use config::{
     BtrfsSpec, CephFsSpec, CifsSpec, CommonConfig, DirSpec, Exporter, FolderNames, FolderOptions,
@@ -263,6 +265,9 @@ pub enum SnapshotMaker {
     Qemu,
     /// The storage, at any time. A writer must have flushed and must be paused.
     Storage,
+    /// The storage makes a new layer under the image's name, at any time. A QEMU that has the image
+    /// open goes on with what has the snapshot's name now, until it is moved to the new layer.
+    Chain,
 }
 
 /// How a snapshot is read.
@@ -314,6 +319,23 @@ pub trait Snapshots: Send + Sync {
         snapshot: &str,
         by: &Attacher,
     ) -> Result<(), StorageError>;
+
+    /// The layers of an image whose maker is `Chain`, from the top, without what it is a linked clone
+    /// of.
+    async fn layers(&self, name: &str) -> Result<Vec<FoundLayer>, StorageError> {
+        Err(no_layers(name))
+    }
+
+    /// After QEMU has taken a snapshot's layer, or the one above it, out of the chain that it has open:
+    /// the files get the names that go with it. May be repeated.
+    async fn follow(&self, name: &str, _snapshot: &str) -> Result<(), StorageError> {
+        Err(no_layers(name))
+    }
+}
+
+/// Where the snapshots of an image are not layers.
+pub(crate) fn no_layers(name: &str) -> StorageError {
+    StorageError::Refused(format!("'{name}' has no layers"))
 }
 
 /// Volumes that arrive as files.

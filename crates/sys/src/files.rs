@@ -104,6 +104,9 @@ pub trait Files: Send + Sync + 'static {
     /// system that cannot (NFS, SMB) one that appears at the same moment is replaced.
     async fn rename(&self, from: &Path, to: &Path) -> Result<(), SysError>;
 
+    /// The same, but what has the new name is replaced.
+    async fn replace(&self, from: &Path, to: &Path) -> Result<(), SysError>;
+
     /// Creates a directory and its missing parents, which get `mode`.
     async fn create_dir(&self, path: &Path, mode: u32) -> Result<(), SysError>;
 

@@ -48,6 +48,7 @@ passes_on! { Files:
     format!("append to {path:?}"), append(path: &Path, content: &[u8], sync: bool) -> ();
     format!("remove {path:?}"), remove(path: &Path) -> bool;
     format!("rename {from:?} to {to:?}"), rename(from: &Path, to: &Path) -> ();
+    format!("replace by {from:?} to {to:?}"), replace(from: &Path, to: &Path) -> ();
     format!("create directory {path:?}"), create_dir(path: &Path, mode: u32) -> ();
     format!("remove directory {path:?}"), remove_dir(path: &Path) -> bool;
     format!("remove tree {path:?}"), remove_tree(path: &Path) -> bool;

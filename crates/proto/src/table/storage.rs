@@ -127,8 +127,7 @@ const OPTIONS: &[Field] = &[
         .default("default"),
     Field::boolean("snapshot-as-volume-chain")
         .optional()
-        .default("0")
-        .unbuilt(),
+        .default("0"),
     Field::boolean("sparse").optional(),
     Field::string("subdir")
         .optional()

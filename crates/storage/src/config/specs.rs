@@ -36,6 +36,10 @@ pub struct FolderOptions {
     /// The format of a new image if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<BlockFormat>,
+    /// Whether snapshots of qcow2 images are layers, each a file of its own, instead of being inside
+    /// of the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_as_volume_chain: Option<bool>,
     /// Other folders for some contents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_dirs: Option<FolderNames>,

@@ -28,6 +28,9 @@ pub(crate) fn folder(content: ContentType) -> &'static str {
 /// The ending of a tree's folder, and its format in lists.
 pub(super) const TREE_FORMAT: &str = "subvol";
 
+/// The beginning of a file that is a snapshot of an image and no volume.
+pub(super) const LAYER_PREFIX: &str = "snap-";
+
 /// Whether a volume is a tree.
 pub(super) fn is_tree(name: &VolumeName) -> bool {
     name.content == ContentType::Rootdir
@@ -73,6 +76,9 @@ pub(crate) fn parse(name: &str) -> Option<Location> {
 
 fn parse_image(owner: &str, file: &str) -> Option<Location> {
     let owner: VmId = owner.parse().ok()?;
+    if file.starts_with(LAYER_PREFIX) && file.ends_with(".qcow2") {
+        return None;
+    }
     let (_, ending) = file.rsplit_once('.')?;
     let format = image_format(ending)?;
     Some(Location {
@@ -245,6 +251,7 @@ mod tests {
             "100/subvol-101-disk-0.subvol",
             "100/vm-100-disk-0.subvol",
             "100/.subvol",
+            "100/snap-one-vm-100-disk-0.qcow2",
         ] {
             assert_eq!(parse(name), None, "{name}");
         }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   <path>/images/100/vm-100-disk-0.qcow2     volume 100/vm-100-disk-0.qcow2
+//!   <path>/images/100/snap-one-vm-100-disk-0.qcow2   no volume: the layer of a snapshot (`chain`)
 //!   <path>/images/100/subvol-100-disk-1.subvol/   volume 100/subvol-100-disk-1.subvol, a tree
 //!   <path>/template/iso/debian.iso            volume iso/debian.iso
 //!   <path>/template/cache/…                   volume vztmpl/…
@@ -10,6 +11,7 @@
 //! ```
 
 mod backups;
+mod chain;
 mod files;
 mod ground;
 mod layout;
@@ -191,9 +193,12 @@ impl Dir {
         };
         let header = inspect(&self.host, &self.path_of(&location), format).await;
         let header = header.map_err(|source| self.failed(source))?;
+        let backing = match self.chain_of(name)? {
+            Some(chain) => crate::chain::lowest(&chain).await?,
+            None => header.backing,
+        };
         // A linked clone is listed by the name that says what it is a clone of.
-        let base = header
-            .backing
+        let base = backing
             .as_deref()
             .and_then(|backing| backing.strip_prefix("../"));
         let through = base.map(|base| format!("{base}/{name}"));
@@ -427,6 +432,8 @@ impl Storage for Dir {
         }
         let removed = if layout::is_tree(&location.name) {
             self.remove_tree(&location).await?
+        } else if let Some(chain) = self.chain_of_image(name)? {
+            crate::chain::free(&chain).await?
         } else {
             let removed = self.host.remove(&path).await;
             removed.map_err(|source| self.failed(source))?
@@ -459,6 +466,7 @@ impl Storage for Dir {
         if kind(&source) != kind(&target) {
             return Err(StorageError::BadName(to.to_owned()));
         }
+        self.check_no_layers(from).await?;
         let (source, target) = (self.path_of(&source), self.path_of(&target));
         if self.is_there(&source).await? {
             self.make_place(to, &target).await?;
@@ -493,7 +501,7 @@ impl Storage for Dir {
         let format = location.name.image_format.unwrap_or(BlockFormat::Raw);
         Ok(BlockSpec {
             read_only: mode.is_read_only() || location.name.content == ContentType::Iso,
-            backing: self.backing(&location).await?.map(Box::new),
+            backing: self.below_image(name, &location).await?.map(Box::new),
             ..BlockSpec::new(self.source(&location), format)
         })
     }

@@ -1,4 +1,4 @@
-//! Snapshots inside of images, which qcow2 has.
+//! Snapshots inside of images, which qcow2 has, or as layers below them (`chain`).
 
 use async_trait::async_trait;
 use model::{BlockFormat, BlockSpec};
@@ -6,15 +6,19 @@ use model::{BlockFormat, BlockSpec};
 use super::Dir;
 use crate::header::snapshots_of;
 use crate::{
-    AttachMode, Attacher, Opened, SnapshotMaker, SnapshotSpec, Snapshots, Storage, StorageError,
-    image,
+    AttachMode, Attacher, FoundLayer, Opened, SnapshotMaker, SnapshotSpec, Snapshots, Storage,
+    StorageError, chain, image, no_layers,
 };
 
 #[async_trait]
 impl Snapshots for Dir {
     fn maker(&self, name: &str) -> Option<SnapshotMaker> {
         let (_, format) = self.locate_image(name).ok()?;
-        (format == BlockFormat::Qcow2).then_some(SnapshotMaker::Qemu)
+        let maker = match self.options.snapshot_as_volume_chain {
+            Some(true) => SnapshotMaker::Chain,
+            _ => SnapshotMaker::Qemu,
+        };
+        (format == BlockFormat::Qcow2).then_some(maker)
     }
 
     async fn check_image(&self, name: &str) -> Result<(), StorageError> {
@@ -23,6 +27,9 @@ impl Snapshots for Dir {
     }
 
     async fn list_snapshots(&self, name: &str) -> Result<Vec<String>, StorageError> {
+        if let Some(place) = self.chain_of(name)? {
+            return chain::snapshots(&place).await;
+        }
         let (location, format) = self.locate_image(name)?;
         if format != BlockFormat::Qcow2 {
             return Ok(Vec::new());
@@ -39,6 +46,9 @@ impl Snapshots for Dir {
     }
 
     async fn create_snapshot(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
+        if let Some(place) = self.chain_of(name)? {
+            return chain::create(&place, snapshot).await;
+        }
         if self.has_snapshot(name, snapshot).await? {
             return Err(self.exists(&format!("{name}@{snapshot}")));
         }
@@ -47,6 +57,9 @@ impl Snapshots for Dir {
     }
 
     async fn check_roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
+        if let Some(place) = self.chain_of(name)? {
+            return chain::check_roll_back(&place, snapshot).await;
+        }
         match self.has_snapshot(name, snapshot).await? {
             true => Ok(()),
             false => Err(StorageError::no_snapshot(
@@ -58,11 +71,17 @@ impl Snapshots for Dir {
     }
 
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
+        if let Some(place) = self.chain_of(name)? {
+            return chain::roll_back(&place, snapshot).await;
+        }
         self.snapshot(name, image::SnapshotAction::Apply, snapshot)
             .await
     }
 
     async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<bool, StorageError> {
+        if let Some(place) = self.chain_of(name)? {
+            return chain::delete(&place, snapshot).await;
+        }
         if !self.has_snapshot(name, snapshot).await? {
             return Ok(false);
         }
@@ -77,6 +96,13 @@ impl Snapshots for Dir {
         snapshot: &str,
         by: &Attacher,
     ) -> Result<SnapshotSpec, StorageError> {
+        if let Some(place) = self.chain_of(name)? {
+            let image = place.spec_of(snapshot).await?;
+            return Ok(SnapshotSpec {
+                image,
+                inside: None,
+            });
+        }
         Ok(SnapshotSpec {
             image: self.attach(name, AttachMode::ReadOnly, by).await?,
             inside: Some(snapshot.to_owned()),
@@ -90,6 +116,20 @@ impl Snapshots for Dir {
         by: &Attacher,
     ) -> Result<(), StorageError> {
         self.detach(name, by).await
+    }
+
+    async fn layers(&self, name: &str) -> Result<Vec<FoundLayer>, StorageError> {
+        match self.chain_of(name)? {
+            Some(place) => chain::layers(&place).await,
+            None => Err(no_layers(name)),
+        }
+    }
+
+    async fn follow(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
+        match self.chain_of(name)? {
+            Some(place) => chain::follow(&place, snapshot).await,
+            None => Err(no_layers(name)),
+        }
     }
 }
 

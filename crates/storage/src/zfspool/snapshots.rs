@@ -121,9 +121,7 @@ impl ZfsPool {
     }
 
     fn not_newest(&self, name: &str, snapshot: &str) -> StorageError {
-        let id = self.config.id();
-        let why = format!("is not most recent snapshot on '{id}:{name}'");
-        StorageError::Refused(format!("can't rollback, '{snapshot}' {why}"))
+        StorageError::not_newest(self.config.id(), name, snapshot)
     }
 
     /// The snapshot's name in full.

@@ -67,6 +67,23 @@ impl Bed {
         Some(bed)
     }
 
+    /// A folder whose snapshots are layers.
+    pub(crate) fn chain(case: &str) -> Option<Self> {
+        Self::dir(case).map(Self::with_layers)
+    }
+
+    fn with_layers(mut self) -> Self {
+        let folder = match &mut self.config.spec {
+            StorageSpec::Dir(spec) => &mut spec.folder,
+            StorageSpec::Nfs(spec) => &mut spec.folder,
+            StorageSpec::Cifs(spec) => &mut spec.folder,
+            other => panic!("{:?} has no layers", other.kind()),
+        };
+        folder.snapshot_as_volume_chain = Some(true);
+        self.rolls_back_newest = true;
+        self
+    }
+
     /// A file system of its own on a loop device.
     pub(crate) fn btrfs(case: &str) -> Option<Self> {
         let has = |program: &str| Command::new(program).arg("--version").output().is_ok();
@@ -150,6 +167,14 @@ impl Bed {
         let mut bed = Self::new(case, config, BlockFormat::Qcow2);
         bed.is_slow = true;
         bed
+    }
+
+    pub(crate) fn nfs_chain(case: &str) -> Self {
+        Self::nfs(case).with_layers()
+    }
+
+    pub(crate) fn cifs_chain(case: &str) -> Self {
+        Self::cifs(case).with_layers()
     }
 
     /// `OSTLER_CIFS=server/share`, `OSTLER_CIFS_USER=user:password`

@@ -58,6 +58,21 @@ pub(crate) async fn write(storage: &dyn Storage, name: &str, byte: u8) {
     storage.detach(name, &us()).await.unwrap();
 }
 
+/// Writes 4 KiB at one place only.
+pub(crate) async fn write_at(storage: &dyn Storage, name: &str, at: u64, byte: u8) {
+    let spec = storage.attach(name, AttachMode::Exclusive, &us()).await;
+    let command = format!("write -P {byte} {at} 4096");
+    assert!(io(&spec.unwrap(), &command), "{name}");
+    storage.detach(name, &us()).await.unwrap();
+}
+
+/// Whether an image holds these bytes at these places.
+pub(crate) fn holds_at(spec: &BlockSpec, places: &[(u64, u8)]) -> bool {
+    places
+        .iter()
+        .all(|(at, byte)| io(spec, &format!("read -P {byte} {at} 4096")))
+}
+
 pub(crate) async fn assert_holds(storage: &dyn Storage, name: &str, byte: u8) {
     let spec = storage.attach(name, AttachMode::ReadOnly, &us()).await;
     assert!(holds(&spec.unwrap(), byte), "{name} does not hold {byte}");

@@ -17,6 +17,7 @@ mod cephfs;
 mod images;
 mod iscsi;
 mod iscsidirect;
+mod layers;
 mod rbd;
 
 /// Makes one test of each case for each type of storage that can do it.
@@ -70,6 +71,7 @@ macro_rules! conforms_fully {
 }
 
 conforms_fully! { dir, Bed::dir, }
+conforms_fully! { dir_chain, Bed::chain, }
 conforms_fully! { btrfs, Bed::btrfs, }
 conforms_fully! { lab lab_lvmthin, Bed::lvmthin, }
 conforms_fully! { lab lab_zfspool, Bed::zfspool, }
@@ -97,6 +99,20 @@ conforms! { lab lab_lvm, Bed::lvm, [
     names_of_others_are_refused,
     the_storage_says_how_full_it_is,
     every_call_may_break,
+] }
+
+// Snapshots as layers, on servers too.
+conforms! { dir_layers, Bed::chain, [layers_are_merged_up_and_down, layers_of_others_are_not_believed] }
+conforms! { lab lab_nfs_chain, Bed::nfs_chain, [
+    snapshots_keep_what_was_and_roll_back,
+    a_snapshot_is_read_while_its_image_changes,
+    freeing_takes_snapshots_along,
+    layers_are_merged_up_and_down,
+] }
+conforms! { lab lab_cifs_chain, Bed::cifs_chain, [
+    snapshots_keep_what_was_and_roll_back,
+    freeing_takes_snapshots_along,
+    layers_are_merged_up_and_down,
 ] }
 
 // Directories as volumes, for containers.

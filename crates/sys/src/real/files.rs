@@ -79,6 +79,15 @@ impl Files for RealHost {
         .await
     }
 
+    async fn replace(&self, from: &Path, to: &Path) -> Result<(), SysError> {
+        let to = to.to_owned();
+        self.at(Kind::Change, from, "rename", move |from| {
+            fs::rename(from, &to)?;
+            sync_parent(&to)
+        })
+        .await
+    }
+
     async fn create_dir(&self, path: &Path, mode: u32) -> Result<(), SysError> {
         self.at(Kind::Change, path, "create directory", move |path| {
             fs::DirBuilder::new()

@@ -256,6 +256,20 @@ impl Files for FakeHost {
         call.end(()).await
     }
 
+    async fn replace(&self, from: &Path, to: &Path) -> Result<(), SysError> {
+        let call = self
+            .faults
+            .begin(|| format!("replace by {}", from.display()))
+            .await?;
+        {
+            let mut world = self.world();
+            let node = world.disk.nodes.remove(from);
+            let node = node.ok_or_else(|| failed("rename", from, io::ErrorKind::NotFound))?;
+            world.disk.nodes.insert(to.to_owned(), node);
+        }
+        call.end(()).await
+    }
+
     async fn create_dir(&self, path: &Path, mode: u32) -> Result<(), SysError> {
         let call = self
             .faults

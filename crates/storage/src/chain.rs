@@ -1,0 +1,295 @@
+//! Snapshots as layers: a snapshot is the qcow2 image that a guest had until then, and what it
+//! writes afterwards goes to a new image above it.
+//!
+//! ```text
+//!   vm-100-disk-0.qcow2 ──► two ──► one [──► the base of a linked clone]
+//!   the image itself        its snapshots, newest first
+//! ```
+//!
+//! Which layer is below another one stands in its header. A header is believed only where it names a
+//! snapshot of the same image: a forged one reaches nothing else.
+//!
+//! Only names change while a guest has the image open: its QEMU goes on with the files that it has,
+//! and is moved to the new layer afterwards (`node::qemu::chains`).
+//!
+//! ```text
+//!   create     image ─► snapshot · new ─► image            an empty layer above what was there
+//!   delete     with a snapshot below: what it holds goes up into its child, then it is removed
+//!              without: what its child holds goes down into it, then it takes the child's name
+//!   roll back  new ─► image
+//! ```
+//!
+//! Cut off anywhere, each can be repeated, and a snapshot that was being made can be deleted.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use model::BlockFormat;
+use sys::{SharedHost, SysError};
+
+use crate::{StorageError, image, inspect};
+
+/// More layers than QEMU opens in a sensible time.
+const LAYERS_MAX: usize = 512;
+
+/// A layer of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layer {
+    /// The image itself, which the guest writes to.
+    Image,
+    /// The image as it was at this snapshot.
+    Snapshot(String),
+}
+
+/// A layer, as it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundLayer {
+    pub layer: Layer,
+    pub path: PathBuf,
+    /// What its header says that is below it.
+    pub backing: Option<String>,
+    /// What a guest sees, in bytes.
+    pub size: u64,
+}
+
+/// How a snapshot is taken out of a chain: by its place and that of the layer above it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merge {
+    /// What the snapshot holds goes into the layer above it.
+    Up,
+    /// What the layer above it holds goes into the snapshot, which takes its place.
+    Down,
+}
+
+impl Merge {
+    /// Of the layer at this place. What has nothing of its own image below it may hold everything: it
+    /// stays where it is.
+    pub fn of(layers: &[FoundLayer], at: usize) -> Self {
+        match layers.get(at + 1) {
+            Some(_) => Self::Up,
+            None => Self::Down,
+        }
+    }
+}
+
+/// Where the layers of one image are.
+#[async_trait]
+pub(crate) trait Place: Send + Sync {
+    fn host(&self) -> &SharedHost;
+
+    fn path(&self, layer: &Layer) -> PathBuf;
+
+    /// What the header of the layer above says of a snapshot.
+    fn words(&self, snapshot: &str) -> String;
+
+    /// The snapshot of this image that a header names.
+    fn snapshot(&self, words: &str) -> Option<String>;
+
+    async fn is_there(&self, path: &Path) -> Result<bool, StorageError>;
+
+    /// Makes a layer on this snapshot, which has no name in the chain yet.
+    async fn make(&self, snapshot: &str, size: u64) -> Result<(), StorageError>;
+
+    /// Gives what `make` made the image's name; what has it goes.
+    async fn put_new(&self) -> Result<(), StorageError>;
+
+    /// Removes what `make` made, if it is not needed.
+    async fn remove_new(&self) -> Result<(), StorageError>;
+
+    /// What has the new name goes.
+    async fn rename(&self, from: &Layer, to: &Layer) -> Result<(), StorageError>;
+
+    /// False where there was none.
+    async fn remove(&self, layer: &Layer) -> Result<bool, StorageError>;
+
+    /// The layers below the image's own, as `qemu-img` needs them: the base of a linked clone.
+    async fn bases(&self) -> Result<Vec<(PathBuf, BlockFormat)>, StorageError>;
+
+    fn failed(&self, source: SysError) -> StorageError;
+
+    fn no_volume(&self) -> StorageError;
+
+    fn no_snapshot(&self, snapshot: &str) -> StorageError;
+
+    fn not_newest(&self, snapshot: &str) -> StorageError;
+
+    fn exists(&self, snapshot: &str) -> StorageError;
+
+    /// A chain that makes no sense.
+    fn broken(&self, why: String) -> StorageError;
+}
+
+/// The layers of an image from the top, without what it is a linked clone of.
+pub(crate) async fn layers(place: &dyn Place) -> Result<Vec<FoundLayer>, StorageError> {
+    let (found, end) = walk(place).await?;
+    match end {
+        Some((_, error)) if error.is_not_found() && found.is_empty() => Err(place.no_volume()),
+        Some((_, error)) => Err(place.failed(error)),
+        None => Ok(found),
+    }
+}
+
+/// What the header of the lowest of them says that is below it.
+pub(crate) async fn lowest(place: &dyn Place) -> Result<Option<String>, StorageError> {
+    let mut layers = layers(place).await?;
+    Ok(layers.pop().and_then(|found| found.backing))
+}
+
+/// As far as the layers can be read, and the first that cannot.
+async fn walk(
+    place: &dyn Place,
+) -> Result<(Vec<FoundLayer>, Option<(Layer, SysError)>), StorageError> {
+    let mut found: Vec<FoundLayer> = Vec::new();
+    let mut next = Some(Layer::Image);
+    while let Some(layer) = next.take() {
+        let path = place.path(&layer);
+        if found.len() == LAYERS_MAX || found.iter().any(|known| known.layer == layer) {
+            return Err(place.broken("its layers have no end".to_owned()));
+        }
+        let header = match inspect(place.host(), &path, BlockFormat::Qcow2).await {
+            Ok(header) => header,
+            Err(error) => return Ok((found, Some((layer, error)))),
+        };
+        let below = header.backing.as_deref();
+        next = below
+            .and_then(|words| place.snapshot(words))
+            .map(Layer::Snapshot);
+        found.push(FoundLayer {
+            layer,
+            path,
+            backing: header.backing,
+            size: header.virtual_size,
+        });
+    }
+    Ok((found, None))
+}
+
+/// The snapshots, oldest first.
+pub(crate) async fn snapshots(place: &dyn Place) -> Result<Vec<String>, StorageError> {
+    let layers = layers(place).await?;
+    let names = layers
+        .into_iter()
+        .rev()
+        .filter_map(|found| match found.layer {
+            Layer::Snapshot(name) => Some(name),
+            Layer::Image => None,
+        });
+    Ok(names.collect())
+}
+
+pub(crate) async fn create(place: &dyn Place, snapshot: &str) -> Result<(), StorageError> {
+    let layer = Layer::Snapshot(snapshot.to_owned());
+    let has_image = place.is_there(&place.path(&Layer::Image)).await?;
+    match (has_image, place.is_there(&place.path(&layer)).await?) {
+        (true, true) => return Err(place.exists(snapshot)),
+        (false, false) => return Err(place.no_volume()),
+        _ => {}
+    }
+    let below = if has_image { &Layer::Image } else { &layer };
+    let header = inspect(place.host(), &place.path(below), BlockFormat::Qcow2).await;
+    let header = header.map_err(|source| place.failed(source))?;
+    place.make(snapshot, header.virtual_size).await?;
+    let named = async {
+        if has_image {
+            place.rename(&Layer::Image, &layer).await?;
+        }
+        place.put_new().await
+    };
+    let named = named.await;
+    if named.is_err() && place.is_there(&place.path(&layer)).await? {
+        // The image is what it was: nothing has been written above it.
+        place.rename(&layer, &Layer::Image).await?;
+    }
+    named
+}
+
+pub(crate) async fn check_roll_back(place: &dyn Place, snapshot: &str) -> Result<(), StorageError> {
+    let all = snapshots(place).await?;
+    match all.last() {
+        Some(newest) if newest == snapshot => Ok(()),
+        _ if all.iter().any(|known| known == snapshot) => Err(place.not_newest(snapshot)),
+        _ => Err(place.no_snapshot(snapshot)),
+    }
+}
+
+/// Gives up what was written since the newest snapshot.
+pub(crate) async fn roll_back(place: &dyn Place, snapshot: &str) -> Result<(), StorageError> {
+    if place.is_there(&place.path(&Layer::Image)).await? {
+        check_roll_back(place, snapshot).await?;
+    }
+    let path = place.path(&Layer::Snapshot(snapshot.to_owned()));
+    let header = match inspect(place.host(), &path, BlockFormat::Qcow2).await {
+        Err(error) if error.is_not_found() => return Err(place.no_snapshot(snapshot)),
+        header => header.map_err(|source| place.failed(source))?,
+    };
+    place.make(snapshot, header.virtual_size).await?;
+    place.put_new().await
+}
+
+/// Takes a snapshot out of the chain of an image that is not open. False where there was none.
+pub(crate) async fn delete(place: &dyn Place, snapshot: &str) -> Result<bool, StorageError> {
+    let layer = Layer::Snapshot(snapshot.to_owned());
+    place.remove_new().await?;
+    if !place.is_there(&place.path(&Layer::Image)).await? {
+        // It was being made.
+        if !place.is_there(&place.path(&layer)).await? {
+            return Err(place.no_volume());
+        }
+        place.rename(&layer, &Layer::Image).await?;
+        return Ok(true);
+    }
+    let layers = layers(place).await?;
+    let Some(at) = layers.iter().position(|found| found.layer == layer) else {
+        // What it held has gone up already.
+        return place.remove(&layer).await;
+    };
+    let mut files: Vec<(PathBuf, BlockFormat)> = layers[at - 1..]
+        .iter()
+        .map(|found| (found.path.clone(), BlockFormat::Qcow2))
+        .collect();
+    files.extend(place.bases().await?);
+    let merged = match Merge::of(&layers, at) {
+        Merge::Up => {
+            let words = layers[at].backing.as_deref().unwrap_or_default();
+            image::rebase(place.host(), &files, words).await
+        }
+        Merge::Down => image::commit(place.host(), &files).await,
+    };
+    merged.map_err(|source| place.failed(source))?;
+    finish(place, &layers, at).await?;
+    Ok(true)
+}
+
+/// Gives the files their new names after a merge.
+async fn finish(place: &dyn Place, layers: &[FoundLayer], at: usize) -> Result<(), StorageError> {
+    let layer = &layers[at].layer;
+    match Merge::of(layers, at) {
+        Merge::Up => place.remove(layer).await.map(drop),
+        Merge::Down => place.rename(layer, &layers[at - 1].layer).await,
+    }
+}
+
+/// After QEMU has moved down to a snapshot or taken it out of its own chain: the files get the
+/// names that go with it.
+pub(crate) async fn follow(place: &dyn Place, snapshot: &str) -> Result<(), StorageError> {
+    let layer = Layer::Snapshot(snapshot.to_owned());
+    let layers = layers(place).await?;
+    match layers.iter().position(|found| found.layer == layer) {
+        Some(at) => place.rename(&layer, &layers[at - 1].layer).await,
+        None => place.remove(&layer).await.map(drop),
+    }
+}
+
+/// Removes all layers, the image last. False where there was none.
+pub(crate) async fn free(place: &dyn Place) -> Result<bool, StorageError> {
+    let (found, end) = walk(place).await?;
+    place.remove_new().await?;
+    let found = found.into_iter().map(|found| found.layer);
+    let layers: Vec<Layer> = found.chain(end.map(|(layer, _)| layer)).collect();
+    let mut removed = false;
+    // From below: what is left after a death is found again from the top.
+    for layer in layers.iter().rev() {
+        removed |= place.remove(layer).await?;
+    }
+    Ok(removed)
+}

@@ -1,0 +1,156 @@
+//! Snapshots as layers: what only they promise.
+
+use std::path::PathBuf;
+
+use model::BlockSpec;
+use storage::{AttachMode, Layer, LinkedClones, Snapshots, Storage};
+
+use crate::bed::{Bed, guest, vmid};
+use crate::images::{MIB, SIZE, assert_empty, holds_at, make, us, write_at};
+
+fn snapshots(storage: &dyn Storage) -> &dyn Snapshots {
+    storage.snapshots().expect("it has snapshots")
+}
+
+fn clones(storage: &dyn Storage) -> &dyn LinkedClones {
+    storage.linked_clones().expect("it has linked clones")
+}
+
+async fn attached(storage: &dyn Storage, name: &str) -> BlockSpec {
+    let spec = storage.attach(name, AttachMode::ReadOnly, &us()).await;
+    spec.unwrap()
+}
+
+async fn at_snapshot(storage: &dyn Storage, name: &str, snapshot: &str) -> BlockSpec {
+    let by = guest(101);
+    let found = snapshots(storage).attach_snapshot(name, snapshot, &by);
+    found.await.unwrap().image
+}
+
+async fn kept(storage: &dyn Storage, name: &str) -> Vec<String> {
+    snapshots(storage).list_snapshots(name).await.unwrap()
+}
+
+/// Writes a place of its own before each of the snapshots, and one after the last.
+async fn written_between(storage: &dyn Storage, name: &str, snapshots_of: &[&str]) {
+    for (number, snapshot) in (0_u8..).zip(snapshots_of) {
+        write_at(storage, name, u64::from(number) * MIB, number + 1).await;
+        let made = snapshots(storage).create_snapshot(name, snapshot).await;
+        made.unwrap();
+    }
+    write_at(storage, name, snapshots_of.len() as u64 * MIB, 0x77).await;
+}
+
+/// Four snapshots, one of a name with hyphens, of an image and of a linked clone that grow afterwards:
+/// those in the middle, the oldest and the newest are deleted.
+pub(crate) async fn layers_are_merged_up_and_down(bed: &Bed) {
+    let storage = &*bed.active().await;
+    let template = make(storage, bed.format).await;
+    write_at(storage, &template, 5 * MIB, 0x55).await;
+    let base = clones(storage).base_name(&template).unwrap();
+    storage.rename(&template, &base).await.unwrap();
+    let clone = clones(storage).choose_clone_name(&base, vmid(101), &[]);
+    let clone = clone.await.unwrap();
+    clones(storage).create_clone(&base, &clone).await.unwrap();
+    let plain = make(storage, bed.format).await;
+    for name in [&clone, &plain] {
+        let is_clone = *name == clone;
+        written_between(storage, name, &["one", "two", "in-between", "last"]).await;
+        // Through its layers a clone is still listed by the name that says what it is a clone of.
+        let info = storage.list(None).await.unwrap();
+        assert!(info.iter().any(|volume| volume.name == **name), "{info:?}");
+        assert_eq!(
+            info.len(),
+            3 - usize::from(is_clone) + usize::from(is_clone)
+        );
+        storage.resize(name, 2 * SIZE).await.unwrap();
+        let now = [
+            (0, 1),
+            (MIB, 2),
+            (2 * MIB, 3),
+            (3 * MIB, 4),
+            (4 * MIB, 0x77),
+        ];
+        let beneath = [(5 * MIB, if is_clone { 0x55 } else { 0 })];
+        let steps: [(&str, &[&str]); 4] = [
+            ("two", &["one", "in-between", "last"]),
+            ("one", &["in-between", "last"]),
+            ("last", &["in-between"]),
+            ("in-between", &[]),
+        ];
+        for (deleted, left) in steps {
+            assert!(
+                snapshots(storage)
+                    .delete_snapshot(name, deleted)
+                    .await
+                    .unwrap()
+            );
+            assert!(
+                !snapshots(storage)
+                    .delete_snapshot(name, deleted)
+                    .await
+                    .unwrap()
+            );
+            assert_eq!(kept(storage, name).await, left, "without {deleted}");
+            let spec = attached(storage, name).await;
+            assert!(
+                holds_at(&spec, &now) && holds_at(&spec, &beneath),
+                "without {deleted}"
+            );
+            if left.contains(&"in-between") {
+                let spec = at_snapshot(storage, name, "in-between").await;
+                let then = [(0, 1), (MIB, 2), (2 * MIB, 3), (3 * MIB, 0)];
+                assert!(
+                    holds_at(&spec, &then) && holds_at(&spec, &beneath),
+                    "without {deleted}"
+                );
+            }
+        }
+        let info = storage.stat(name).await.unwrap().unwrap();
+        assert_eq!(info.size, 2 * SIZE);
+    }
+    for name in [&clone, &plain, &base] {
+        assert!(storage.free(name).await.unwrap());
+    }
+    assert_empty(storage).await;
+}
+
+/// A header that names the file of another image or of the host, and an image that is renamed.
+pub(crate) async fn layers_of_others_are_not_believed(bed: &Bed) {
+    let storage = &*bed.active().await;
+    let (own, other) = (
+        make(storage, bed.format).await,
+        make(storage, bed.format).await,
+    );
+    written_between(storage, &other, &["one"]).await;
+    let file = |name: &str| -> PathBuf { storage.path(name).unwrap() };
+    for words in [
+        format!("snap-one-{}", file(&other).file_name().unwrap().display()),
+        "/etc/shadow".to_owned(),
+        "../100/snap-one-vm-100-disk-0.qcow2".to_owned(),
+        format!("snap-../x-{}", file(&own).file_name().unwrap().display()),
+    ] {
+        let forged = std::process::Command::new("qemu-img")
+            .args([
+                "rebase", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", &words,
+            ])
+            .arg(file(&own))
+            .status();
+        assert!(forged.unwrap().success());
+        assert_eq!(kept(storage, &own).await, [""; 0], "{words}");
+        assert_eq!(attached(storage, &own).await.backing, None, "{words}");
+    }
+    let layers = snapshots(storage).layers(&other).await.unwrap();
+    let found: Vec<Layer> = layers.into_iter().map(|found| found.layer).collect();
+    assert_eq!(found, [Layer::Image, Layer::Snapshot("one".to_owned())]);
+    let renamed = storage.rename(&other, "101/vm-101-disk-0.qcow2").await;
+    let text = renamed.unwrap_err().to_string();
+    assert_eq!(
+        text,
+        format!("'case:{other}' has snapshots, it cannot be renamed")
+    );
+    for name in [&own, &other] {
+        assert!(storage.free(name).await.unwrap());
+    }
+    assert_empty(storage).await;
+}
