@@ -203,6 +203,10 @@ pub struct BlockSpec {
     /// device may be larger than what was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
+    /// A layer that QEMU may merge with the one above it while a guest has both open: its file is
+    /// opened to be written, the layer itself is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mergeable: bool,
     /// The backing image. None for an image that stands alone, even if its header names a backing
     /// file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,6 +223,7 @@ impl BlockSpec {
             can_discard: true,
             buffered: false,
             length: None,
+            mergeable: false,
             backing: None,
         }
     }

@@ -8,7 +8,9 @@
 //!              file-scsi0    the file, block device or passed descriptor
 //! ```
 //!
-//! The backing images of a linked clone are `fmt-scsi0-1`, `fmt-scsi0-2`, … with their files.
+//! The images below it, of snapshots and of linked clones, are `fmt-scsi0-1`, `fmt-scsi0-2`, … with
+//! their files. A layer that is put above it while the guest runs is `fmt-scsi0.s1`, the next one
+//! `fmt-scsi0.s2`.
 //!
 //! The throttle is there without limits too, so that limits can be set while the guest runs. A
 //! CD-ROM has none; its `drive-…` is the format.
@@ -162,6 +164,56 @@ pub fn replacement(
     (name, nodes)
 }
 
+/// The nodes of a new layer above a drive's image: its file and its format, whose name is returned.
+/// QEMU itself puts the image below it.
+pub fn overlay(
+    slot: DriveSlot,
+    existing: &[String],
+    spec: &BlockSpec,
+    options: &HostOptions,
+) -> (String, Vec<Value>) {
+    let last = overlays(slot, existing).first().copied().unwrap_or(0);
+    let suffix = format!("{OVERLAY}{}", last + 1);
+    let (name, file) = (
+        format!("fmt-{slot}{suffix}"),
+        format!("file-{slot}{suffix}"),
+    );
+    let nodes = copy_nodes(&name, &file, spec, options);
+    (name, nodes)
+}
+
+/// The numbers of the layers that were put above a drive's image, the last first.
+fn overlays(slot: DriveSlot, existing: &[String]) -> Vec<u32> {
+    let names = [
+        format!("fmt-{slot}{OVERLAY}"),
+        format!("file-{slot}{OVERLAY}"),
+    ];
+    let number = |name: &String| {
+        let rest = names.iter().find_map(|begin| name.strip_prefix(begin))?;
+        rest.parse().ok()
+    };
+    let mut numbers: Vec<u32> = existing.iter().filter_map(number).collect();
+    numbers.sort_unstable_by(|one, other| other.cmp(one));
+    numbers.dedup();
+    numbers
+}
+
+/// The node of the file that is below the node of a format.
+pub fn file_of(format: &str) -> String {
+    match format.strip_prefix("fmt-") {
+        Some(rest) => format!("file-{rest}"),
+        None => format.to_owned(),
+    }
+}
+
+/// The set of descriptors that a node's file is one of.
+pub fn descriptor_set(filename: &str) -> Option<u64> {
+    filename.strip_prefix("/dev/fdset/")?.parse().ok()
+}
+
+/// The suffix of the names of new layers, before their number.
+const OVERLAY: &str = ".s";
+
 /// The suffix of the names of replacement nodes.
 const MOVED: &str = ".b";
 
@@ -176,7 +228,13 @@ pub fn image_nodes(slot: DriveSlot, existing: &[String]) -> Vec<String> {
     });
     let layers = (1..existing.len())
         .map(|depth| [backing_name(slot, depth), format!("file-{slot}-{depth}")]);
-    let all = own.into_iter().chain(layers).flatten();
+    let above = overlays(slot, existing).into_iter().map(|number| {
+        [
+            format!("fmt-{slot}{OVERLAY}{number}"),
+            format!("file-{slot}{OVERLAY}{number}"),
+        ]
+    });
+    let all = above.chain(own).chain(layers).flatten();
     all.filter(|name| existing.contains(name)).collect()
 }
 
@@ -184,8 +242,10 @@ fn backing_name(slot: DriveSlot, depth: usize) -> String {
     format!("fmt-{slot}-{depth}")
 }
 
-/// The nodes of an image's backing chain, lowest first. They are read-only.
+/// The nodes of an image's backing chain, lowest first. They are read-only, but for the files of those
+/// that may be merged.
 fn backing_nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Value> {
+    let writes_nothing = options.read_only;
     let options = HostOptions {
         read_only: true,
         discard: false,
@@ -197,7 +257,11 @@ fn backing_nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Ve
     let mut nodes = Vec::new();
     for (depth, layer) in layers.into_iter().rev() {
         let file = format!("file-{slot}-{depth}");
-        nodes.push(file_node(&file, layer, &options));
+        let of_file = HostOptions {
+            read_only: writes_nothing || !layer.mergeable,
+            ..options.clone()
+        };
+        nodes.push(file_node(&file, layer, &of_file));
         let mut format = common(
             format_driver(layer.format),
             &backing_name(slot, depth),

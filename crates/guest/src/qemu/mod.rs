@@ -34,8 +34,8 @@ pub use layout::{LayoutError, plan};
 pub use netdev::Tap;
 pub use paths::RuntimePaths;
 pub use qmp::{
-    Event, Events, Job, JobState, Migration, MigrationState, NodeCopy, Pace, Qmp, QmpError,
-    VncPassword, exported_node,
+    Event, Events, Job, JobState, LayerMerge, Migration, MigrationState, NewLayer, NodeCopy, Pace,
+    Qmp, QmpError, VncPassword, exported_node,
 };
 pub use running::{Accel, Backend, Device, Firmware, NumaNode, Processors, RunningAs};
 pub use usage::{DiskUsage, disk_usage};

@@ -183,7 +183,8 @@ impl NodeContext {
         if is_live && is_in_snapshot {
             return why("online storage migration not possible if non-replicated snapshot exists");
         }
-        if maker == Some(SnapshotMaker::Storage) && is_in_snapshot {
+        let is_in_image = maker == Some(SnapshotMaker::Qemu);
+        if maker.is_some() && !is_in_image && is_in_snapshot {
             return why("non-migratable snapshot exists");
         }
         let unused = self.check_no_clones(std::slice::from_ref(volume), names);

@@ -1,93 +1,62 @@
 //! Snapshots of the disks of a virtual machine that runs: QEMU makes those inside of the images that
-//! it has open, the storage the others.
+//! it has open, and moves to the layers that are new ones (`chains`); the storage makes the others.
 
 use guest::qemu::block::node_name;
-use guest::qemu::{Qmp, VmConfig};
+use guest::qemu::{NewLayer, Qmp, VmConfig};
 use model::qemu::DriveSlot;
 use model::{Error, VmId};
 use storage::SnapshotMaker;
+use tasks::TaskContext;
 
 use crate::NodeContext;
 use crate::guests::disk_snapshots::snapshots_of;
 use crate::guests::disks::Disk;
-use crate::qemu::drives;
+use crate::qemu::{chains, drives};
 use crate::tasks::qmp_failed;
 
+type Cx = TaskContext<NodeContext>;
+
+/// Disks, by what makes their snapshots while a guest has them open.
+#[derive(Default)]
+struct ByMaker {
+    qemu: Vec<Disk>,
+    chain: Vec<Disk>,
+    storage: Vec<Disk>,
+}
+
 impl NodeContext {
-    /// Whether a snapshot of these disks needs the guest to stand still, though it executes: one
-    /// that a storage makes shows what was flushed until then.
-    pub(crate) async fn needs_pause(&self, vmid: VmId, disks: &[Disk]) -> Result<bool, Error> {
-        let (_, by_storage) = self.by_maker(disks).await?;
-        if by_storage.is_empty() || !self.running.is_running(vmid).await? {
+    /// Whether a snapshot of these disks needs the guest to stand still for a moment, though it
+    /// executes: one that a storage makes shows what was flushed until then, and to take back a layer
+    /// QEMU has to leave the one that the guest writes to.
+    pub(crate) async fn may_pause(&self, vmid: VmId, disks: &[Disk]) -> Result<bool, Error> {
+        let by = self.by_maker(disks).await?;
+        let is_needed = !by.storage.is_empty() || !by.chain.is_empty();
+        if !is_needed || !self.running.is_running(vmid).await? {
             return Ok(false);
         }
         let status = self.running.qmp(vmid).await?.status().await;
         Ok(status.map_err(qmp_failed)?.state == "running")
     }
 
-    /// Makes a snapshot of each disk; those of a running guest all at one moment, for which a guest
-    /// that `needs_pause` is paused. A failure may leave some, which `delete_disk_snapshots`
-    /// removes, and a death may leave the guest paused.
-    pub(crate) async fn snapshot_disks(
-        &self,
-        vmid: VmId,
-        disks: &[Disk],
-        name: &str,
-        pause: bool,
-    ) -> Result<(), Error> {
-        if !self.running.is_running(vmid).await? {
-            return self.snapshot_by_storage(disks, name).await;
-        }
-        let (by_qemu, by_storage) = self.by_maker(disks).await?;
-        let qmp = self.running.qmp(vmid).await?;
-        if pause {
-            // It flushes the disks, too.
-            qmp.pause().await.map_err(qmp_failed)?;
-        }
-        let made = async {
-            snapshot_by_qemu(&qmp, &by_qemu, name).await?;
-            self.snapshot_by_storage(&by_storage, name).await
-        };
-        let made = made.await;
-        if pause {
-            qmp.cont().await.map_err(qmp_failed)?;
-        }
-        made
-    }
-
-    /// The disks whose snapshots QEMU makes, and those whose storage does.
-    async fn by_maker(&self, disks: &[Disk]) -> Result<(Vec<Disk>, Vec<Disk>), Error> {
-        let (mut by_qemu, mut by_storage) = (Vec::new(), Vec::new());
+    /// The disks by what makes their snapshots.
+    async fn by_maker(&self, disks: &[Disk]) -> Result<ByMaker, Error> {
+        let mut by = ByMaker::default();
         for disk in disks {
             let storage = self.storage(disk.1.storage()).await?;
             let maker = snapshots_of(&*storage, &disk.1)?.maker(disk.1.name());
             match maker {
-                Some(SnapshotMaker::Storage) => by_storage.push(disk.clone()),
-                Some(SnapshotMaker::Qemu) | None => by_qemu.push(disk.clone()),
+                Some(SnapshotMaker::Storage) => by.storage.push(disk.clone()),
+                Some(SnapshotMaker::Chain) => by.chain.push(disk.clone()),
+                Some(SnapshotMaker::Qemu) | None => by.qemu.push(disk.clone()),
             }
         }
-        Ok((by_qemu, by_storage))
-    }
-
-    /// Deletes a snapshot of each disk that has it. May be repeated.
-    pub(crate) async fn delete_disk_snapshots(
-        &self,
-        vmid: VmId,
-        disks: &[Disk],
-        name: &str,
-    ) -> Result<(), Error> {
-        if !self.running.is_running(vmid).await? {
-            return self.delete_by_storage(disks, name).await;
-        }
-        let (by_qemu, by_storage) = self.by_maker(disks).await?;
-        self.delete_by_storage(&by_storage, name).await?;
-        match by_qemu.is_empty() {
-            true => Ok(()),
-            false => self.delete_by_qemu(vmid, &by_qemu, name).await,
-        }
+        Ok(by)
     }
 
     async fn delete_by_qemu(&self, vmid: VmId, disks: &[Disk], name: &str) -> Result<(), Error> {
+        if disks.is_empty() {
+            return Ok(());
+        }
         let qmp = self.running.qmp(vmid).await?;
         let found = qmp.node_snapshots().await.map_err(qmp_failed)?;
         let config = self.records.qemu(vmid).await?.record.data.config;
@@ -113,8 +82,86 @@ impl NodeContext {
     }
 }
 
-async fn snapshot_by_qemu(qmp: &Qmp, disks: &[Disk], name: &str) -> Result<(), Error> {
-    if disks.is_empty() {
+/// Makes a snapshot of each disk; those of a running guest all at one moment, for which a guest that
+/// `may_pause` is paused where a storage makes them. A failure may leave some, which
+/// `delete_disk_snapshots` removes, and a death may leave the guest paused.
+pub(crate) async fn snapshot_disks(
+    cx: &Cx,
+    vmid: VmId,
+    disks: &[Disk],
+    name: &str,
+    pause: bool,
+) -> Result<(), Error> {
+    let node = &cx.node;
+    if !node.running.is_running(vmid).await? {
+        return node.snapshot_by_storage(disks, name).await;
+    }
+    let by = node.by_maker(disks).await?;
+    let pause = pause && !by.storage.is_empty();
+    let qmp = node.running.qmp(vmid).await?;
+    let (layered, closed) = chains::open_ones(cx, vmid, &qmp, &by.chain).await?;
+    node.snapshot_by_storage(&closed, name).await?;
+    let layers = chains::make_layers(cx, vmid, &qmp, &layered, name).await?;
+    if pause {
+        // It flushes the disks, too.
+        qmp.pause().await.map_err(qmp_failed)?;
+    }
+    let made = async {
+        snapshot_by_qemu(&qmp, &by.qemu, name, &layers).await?;
+        node.snapshot_by_storage(&by.storage, name).await
+    };
+    let made = made.await;
+    if pause {
+        qmp.cont().await.map_err(qmp_failed)?;
+    }
+    made
+}
+
+/// Deletes a snapshot of each disk that has it. May be repeated.
+pub(crate) async fn delete_disk_snapshots(
+    cx: &Cx,
+    vmid: VmId,
+    disks: &[Disk],
+    name: &str,
+) -> Result<(), Error> {
+    let node = &cx.node;
+    if !node.running.is_running(vmid).await? {
+        return node.delete_by_storage(disks, name).await;
+    }
+    let by = node.by_maker(disks).await?;
+    node.delete_by_storage(&by.storage, name).await?;
+    node.delete_by_qemu(vmid, &by.qemu, name).await?;
+    let qmp = node.running.qmp(vmid).await?;
+    let (layered, closed) = chains::open_ones(cx, vmid, &qmp, &by.chain).await?;
+    node.delete_by_storage(&closed, name).await?;
+    chains::delete(cx, vmid, &qmp, &layered, name).await
+}
+
+/// Lets a guest execute again that may have been left paused, once the names of its disks' layers are
+/// those of what it writes to.
+pub(crate) async fn run_on(cx: &Cx, vmid: VmId, disks: &[Disk], name: &str) -> Result<(), Error> {
+    let node = &cx.node;
+    if !node.running.is_running(vmid).await? {
+        return Ok(());
+    }
+    let by = node.by_maker(disks).await?;
+    let qmp = node.running.qmp(vmid).await?;
+    let (layered, _) = chains::open_ones(cx, vmid, &qmp, &by.chain).await?;
+    chains::settle(cx, vmid, &qmp, &layered, name).await?;
+    match qmp.status().await.map_err(qmp_failed)?.state.as_str() {
+        "paused" => qmp.cont().await.map_err(qmp_failed),
+        _ => Ok(()),
+    }
+}
+
+/// Those that QEMU makes inside of images and the layers above images, all at one moment.
+async fn snapshot_by_qemu(
+    qmp: &Qmp,
+    disks: &[Disk],
+    name: &str,
+    layers: &[NewLayer],
+) -> Result<(), Error> {
+    if disks.is_empty() && layers.is_empty() {
         return Ok(());
     }
     let mut nodes = Vec::new();
@@ -124,5 +171,6 @@ async fn snapshot_by_qemu(qmp: &Qmp, disks: &[Disk], name: &str) -> Result<(), E
             .map_err(|_| Error::bug(format!("'{option}' is no drive")))?;
         nodes.push(node_name(slot));
     }
-    qmp.snapshot_nodes(&nodes, name).await.map_err(qmp_failed)
+    let made = qmp.snapshot_nodes(&nodes, name, layers).await;
+    made.map_err(qmp_failed)
 }

@@ -189,7 +189,7 @@ async fn open_layers(
             ..layer.clone()
         };
         if let Some(path) = layer.source.path() {
-            let write = depth == 0 && !layer.read_only;
+            let write = (depth == 0 && !layer.read_only) || layer.mergeable;
             let file = host.open_image(path.as_ref(), write, direct).await?;
             storage::check_whole(host, &file, path.as_ref(), layer.format).await?;
             let number = next_descriptor(descriptors);
@@ -279,7 +279,7 @@ pub(crate) async fn pass(
             ..layer.clone()
         };
         if let Some(path) = layer.source.path() {
-            let write = depth == 0 && !options.read_only;
+            let write = (depth == 0 || layer.mergeable) && !options.read_only;
             let file = host
                 .open_image(path.as_ref(), write, options.direct)
                 .await?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent_turns;
 pub(crate) mod ballooning;
+pub(crate) mod chains;
 pub(crate) mod cloud_init;
 pub mod cpu;
 pub(crate) mod disk_snapshots;

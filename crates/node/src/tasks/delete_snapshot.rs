@@ -24,8 +24,18 @@ pub(super) trait DeletesSnapshot: Claims {
     /// Keeps what is to be deleted.
     fn choose(&mut self, disks: Vec<Disk>, snapshot: &Snapshot);
 
+    /// What else is chosen, once the disks are.
+    async fn choose_more(&mut self, _cx: &Cx) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Deletes the snapshots of the disks. May be repeated.
     async fn delete_disks(&self, cx: &Cx) -> Result<(), Error>;
+
+    /// Makes the guest go on where deleting was broken off.
+    async fn leave_disks(&self, _cx: &Cx) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// With `force`, errors are logged and ignored.
     async fn tolerate(&self, cx: &Cx, result: Result<(), Error>) -> Result<(), Error> {
@@ -63,7 +73,7 @@ impl<T: DeletesSnapshot> Step<T> for Mark {
         let snapshot = snapshot_of(&guest, task.snapshot())?;
         let disks = disks_of(guest.kind, &snapshot.config)?;
         task.choose(disks, snapshot);
-        Ok(())
+        task.choose_more(cx).await
     }
 
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
@@ -90,6 +100,10 @@ impl<T: DeletesSnapshot> Step<T> for DeleteDisks {
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let deleted = task.delete_disks(cx).await;
         task.tolerate(cx, deleted).await
+    }
+
+    async fn undo(&self, cx: &Cx, task: &T) -> Result<(), Error> {
+        task.leave_disks(cx).await
     }
 }
 

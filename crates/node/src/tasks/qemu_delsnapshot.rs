@@ -16,6 +16,7 @@ use super::delete_snapshot::{DeleteDisks, DeletesSnapshot, Forget, Mark, check_d
 use super::{guest_object, memory};
 use crate::NodeContext;
 use crate::guests::disks::Disk;
+use crate::qemu::disk_snapshots::{delete_disk_snapshots, run_on};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuDelsnapshot {
@@ -28,6 +29,9 @@ pub struct QemuDelsnapshot {
     disks: Vec<Disk>,
     #[serde(default)]
     memory: Option<VolumeId>,
+    /// Whether the guest, which executes, may be paused for a moment.
+    #[serde(default)]
+    pauses: bool,
 }
 
 impl QemuDelsnapshot {
@@ -38,6 +42,7 @@ impl QemuDelsnapshot {
             force,
             disks: Vec::new(),
             memory: None,
+            pauses: false,
         }
     }
 }
@@ -91,9 +96,19 @@ impl DeletesSnapshot for QemuDelsnapshot {
     }
 
     async fn delete_disks(&self, cx: &Cx) -> Result<(), Error> {
-        let node = &cx.node;
-        node.delete_disk_snapshots(self.vmid, &self.disks, &self.name)
-            .await
+        delete_disk_snapshots(cx, self.vmid, &self.disks, &self.name).await
+    }
+
+    async fn choose_more(&mut self, cx: &Cx) -> Result<(), Error> {
+        self.pauses = cx.node.may_pause(self.vmid, &self.disks).await?;
+        Ok(())
+    }
+
+    async fn leave_disks(&self, cx: &Cx) -> Result<(), Error> {
+        match self.pauses {
+            true => run_on(cx, self.vmid, &self.disks, &self.name).await,
+            false => Ok(()),
+        }
     }
 }
 

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use tasks::{Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release};
+use super::guest_object;
 use super::make_snapshot::{MakesSnapshot, Prepare, Publish, check_new_snapshot};
 use super::memory::{
     AllocateMemory, FinishMemory, NewMemory, SaveMemory, SavesMemory, plan_memory,
 };
-use super::{guest_object, qmp_failed};
 use crate::guests::disks::Disk;
+use crate::qemu::disk_snapshots::{delete_disk_snapshots, run_on, snapshot_disks};
 use crate::{Freeze, NodeContext};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,7 +36,7 @@ pub struct QemuSnapshot {
     disks: Vec<Disk>,
     #[serde(default)]
     memory: Option<NewMemory>,
-    /// Whether the guest is paused for a moment while the snapshots are made.
+    /// Whether the guest, which executes, may be paused for a moment.
     #[serde(default)]
     pauses: bool,
 }
@@ -117,7 +118,7 @@ impl MakesSnapshot for QemuSnapshot {
             self.memory = Some(plan_memory(cx, guest, None, &what).await?);
         }
         // With its memory saved it stands still anyway.
-        self.pauses = self.memory.is_none() && cx.node.needs_pause(self.vmid, &self.disks).await?;
+        self.pauses = self.memory.is_none() && cx.node.may_pause(self.vmid, &self.disks).await?;
         Ok(())
     }
 
@@ -154,40 +155,20 @@ impl Step<QemuSnapshot> for SnapshotDisks {
         }
         // With its memory a guest goes on where it was; without, its file systems must be whole.
         if task.memory.is_some() || !cx.node.running.is_running(task.vmid).await? {
-            return cx
-                .node
-                .snapshot_disks(task.vmid, &task.disks, &task.name, false)
-                .await;
+            return snapshot_disks(cx, task.vmid, &task.disks, &task.name, false).await;
         }
         freeze(cx, task.vmid).await?;
-        let made = cx
-            .node
-            .snapshot_disks(task.vmid, &task.disks, &task.name, task.pauses)
-            .await;
+        let made = snapshot_disks(cx, task.vmid, &task.disks, &task.name, task.pauses).await;
         thaw(cx, task.vmid).await;
         made
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuSnapshot) -> Result<(), Error> {
         if task.pauses {
-            run_on(cx, task.vmid).await?;
+            run_on(cx, task.vmid, &task.disks, &task.name).await?;
         }
         thaw(cx, task.vmid).await;
-        cx.node
-            .delete_disk_snapshots(task.vmid, &task.disks, &task.name)
-            .await
-    }
-}
-
-/// Lets a guest execute again that may have been left paused.
-async fn run_on(cx: &Cx, vmid: VmId) -> Result<(), Error> {
-    if !cx.node.running.is_running(vmid).await? {
-        return Ok(());
-    }
-    let qmp = cx.node.running.qmp(vmid).await?;
-    match qmp.status().await.map_err(qmp_failed)?.state.as_str() {
-        "paused" => qmp.cont().await.map_err(qmp_failed),
-        _ => Ok(()),
+        delete_disk_snapshots(cx, task.vmid, &task.disks, &task.name).await
     }
 }
 

@@ -65,6 +65,7 @@ mod qemu_console;
 mod qemu_console_terminal;
 mod qemu_create;
 mod qemu_import;
+mod qemu_layers;
 mod qemu_migrate;
 mod qemu_monitor;
 mod qemu_options;

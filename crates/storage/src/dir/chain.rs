@@ -17,7 +17,7 @@ use sys::{SharedHost, SysError};
 use super::layout::LAYER_PREFIX;
 use super::{Dir, Location};
 use crate::chain::{self, FoundLayer, Layer, Place};
-use crate::{Storage, StorageError, image};
+use crate::{AttachMode, Storage, StorageError, image};
 
 /// The layers of one image of a storage.
 pub(super) struct Beside<'a> {
@@ -60,16 +60,18 @@ impl Dir {
         }
     }
 
-    /// Everything that an image is a layer on.
+    /// Everything that an image is a layer on, for one that reads it or also writes it.
     pub(super) async fn below_image(
         &self,
         name: &str,
         location: &Location,
+        mode: AttachMode,
     ) -> Result<Option<BlockSpec>, StorageError> {
         match self.chain_of_image(name)? {
             Some(place) => {
                 let layers = chain::layers(&place).await?;
-                self.below(location, &layers[1..]).await
+                self.below(location, &layers[1..], !mode.is_read_only())
+                    .await
             }
             None => self.backing(location).await,
         }
@@ -94,6 +96,7 @@ impl Dir {
         &self,
         location: &Location,
         layers: &[FoundLayer],
+        mergeable: bool,
     ) -> Result<Option<BlockSpec>, StorageError> {
         let base = self.backing(location).await?;
         Ok(layers.iter().rev().fold(base, |below, found| {
@@ -101,6 +104,7 @@ impl Dir {
             Some(BlockSpec {
                 read_only: true,
                 can_discard: false,
+                mergeable,
                 backing: below.map(Box::new),
                 ..BlockSpec::new(source, BlockFormat::Qcow2)
             })
@@ -125,7 +129,7 @@ impl Beside<'_> {
         let wanted = Layer::Snapshot(snapshot.to_owned());
         let at = layers.iter().position(|found| found.layer == wanted);
         let at = at.ok_or_else(|| self.no_snapshot(snapshot))?;
-        let spec = self.dir.below(&self.location, &layers[at..]).await?;
+        let spec = self.dir.below(&self.location, &layers[at..], false).await?;
         spec.ok_or_else(|| self.no_snapshot(snapshot))
     }
 

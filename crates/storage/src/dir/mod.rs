@@ -501,7 +501,7 @@ impl Storage for Dir {
         let format = location.name.image_format.unwrap_or(BlockFormat::Raw);
         Ok(BlockSpec {
             read_only: mode.is_read_only() || location.name.content == ContentType::Iso,
-            backing: self.below_image(name, &location).await?.map(Box::new),
+            backing: self.below_image(name, &location, mode).await?.map(Box::new),
             ..BlockSpec::new(self.source(&location), format)
         })
     }

@@ -342,6 +342,12 @@ impl Qmp {
 
     /// The names of all named block nodes.
     pub async fn block_nodes(&self) -> Result<Vec<String>, QmpError> {
+        let files = self.node_files().await?;
+        Ok(files.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// All named block nodes, each with the file that it is or is on.
+    pub async fn node_files(&self) -> Result<Vec<(String, String)>, QmpError> {
         let flat = json!({"flat": true});
         let answer = self
             .execute_within("query-named-block-nodes", flat, SLOW)
@@ -349,8 +355,13 @@ impl Qmp {
         let rows = answer
             .as_array()
             .ok_or_else(|| unexpected("query-named-block-nodes", &answer))?;
-        let name = |row: &Value| row["node-name"].as_str().map(str::to_owned);
-        Ok(rows.iter().filter_map(name).collect())
+        let node = |row: &Value| {
+            let file = row["file"].as_str().unwrap_or_default().to_owned();
+            row["node-name"]
+                .as_str()
+                .map(|name| (name.to_owned(), file))
+        };
+        Ok(rows.iter().filter_map(node).collect())
     }
 
     pub async fn add_netdev(&self, netdev: Value) -> Result<(), QmpError> {

@@ -27,6 +27,7 @@ pub use commands::{InputKey, Status, VncPassword};
 pub use jobs::{Job, JobState, NodeCopy};
 pub use migration::{Migration, MigrationState, Pace};
 pub use nbd::exported_node;
+pub use snapshots::{LayerMerge, NewLayer};
 
 use serde_json::Value;
 
