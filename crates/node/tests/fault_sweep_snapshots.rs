@@ -144,6 +144,54 @@ async fn qemu_delsnapshot_while_it_runs() {
     assert!(swept.failed > 20 && swept.went_through > 5, "{swept:?}");
 }
 
+/// A layer is made, and QEMU moves to it.
+#[tokio::test]
+async fn qemu_snapshot_as_a_layer() {
+    let make = |vmid| QemuSnapshot::new(vmid, "s1".into(), None, false);
+    let swept = sweep_all(|| Box::pin(chained(make, false)), 25).await;
+    assert!(swept.failed > 20 && swept.went_through > 10, "{swept:?}");
+    let swept = sweep_all(|| Box::pin(chained(make, true)), 40).await;
+    assert!(swept.failed > 40 && swept.went_through > 10, "{swept:?}");
+}
+
+#[tokio::test]
+async fn qemu_rollback_to_a_layer() {
+    let swept = sweep_all(|| Box::pin(with_layer(rollback, false)), 15).await;
+    assert!(swept.failed > 10 && swept.went_through > 10, "{swept:?}");
+}
+
+/// Which file has the image's name, and which of them QEMU has open, may have changed.
+fn but_for_the_image(inventory: &[String]) -> Vec<String> {
+    let is_image = |line: &String| {
+        ["vm-100-disk-2", "scsi0"]
+            .iter()
+            .any(|part| line.contains(part))
+    };
+    let rest = inventory.iter();
+    let is_record = |line: &String| line.starts_with("guest/100 ");
+    rest.filter(|line| is_record(line) || !is_image(line))
+        .cloned()
+        .collect()
+}
+
+/// A layer is merged with the one below it, and QEMU moves down.
+#[tokio::test]
+async fn qemu_delsnapshot_of_a_layer() {
+    for runs in [false, true] {
+        let scene = move || -> Waiting<_> {
+            Box::pin(async move {
+                let mut node = with_layer(delsnapshot, runs).await;
+                let before = but_for_the_image(&node.inventory().await);
+                node.also_well =
+                    Arc::new(move |found| is_half_deleted(&before, &but_for_the_image(found)));
+                node
+            })
+        };
+        let swept = sweep_all(scene, 20).await;
+        assert!(swept.failed > 20 && swept.went_through > 5, "{swept:?}");
+    }
+}
+
 fn suspend_to_disk(vmid: VmId) -> QemuSuspendToDisk {
     QemuSuspendToDisk::new(vmid, None, false)
 }

@@ -226,16 +226,24 @@ pub(crate) async fn roll_back(place: &dyn Place, snapshot: &str) -> Result<(), S
     place.put_new().await
 }
 
+/// Gives an image its name back that lost it while this snapshot was being made. False where it has it.
+pub(crate) async fn restore(place: &dyn Place, snapshot: &str) -> Result<bool, StorageError> {
+    if place.is_there(&place.path(&Layer::Image)).await? {
+        return Ok(false);
+    }
+    let layer = Layer::Snapshot(snapshot.to_owned());
+    if !place.is_there(&place.path(&layer)).await? {
+        return Err(place.no_volume());
+    }
+    place.rename(&layer, &Layer::Image).await?;
+    Ok(true)
+}
+
 /// Takes a snapshot out of the chain of an image that is not open. False where there was none.
 pub(crate) async fn delete(place: &dyn Place, snapshot: &str) -> Result<bool, StorageError> {
     let layer = Layer::Snapshot(snapshot.to_owned());
     place.remove_new().await?;
-    if !place.is_there(&place.path(&Layer::Image)).await? {
-        // It was being made.
-        if !place.is_there(&place.path(&layer)).await? {
-            return Err(place.no_volume());
-        }
-        place.rename(&layer, &Layer::Image).await?;
+    if restore(place, snapshot).await? {
         return Ok(true);
     }
     let layers = layers(place).await?;
@@ -273,6 +281,7 @@ async fn finish(place: &dyn Place, layers: &[FoundLayer], at: usize) -> Result<(
 /// names that go with it.
 pub(crate) async fn follow(place: &dyn Place, snapshot: &str) -> Result<(), StorageError> {
     let layer = Layer::Snapshot(snapshot.to_owned());
+    place.remove_new().await?;
     let layers = layers(place).await?;
     match layers.iter().position(|found| found.layer == layer) {
         Some(at) => place.rename(&layer, &layers[at - 1].layer).await,

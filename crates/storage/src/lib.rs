@@ -326,6 +326,11 @@ pub trait Snapshots: Send + Sync {
         Err(no_layers(name))
     }
 
+    /// Gives an image its name back that lost it while this snapshot was being made. May be repeated.
+    async fn restore(&self, name: &str, _snapshot: &str) -> Result<(), StorageError> {
+        Err(no_layers(name))
+    }
+
     /// After QEMU has taken a snapshot's layer, or the one above it, out of the chain that it has open:
     /// the files get the names that go with it. May be repeated.
     async fn follow(&self, name: &str, _snapshot: &str) -> Result<(), StorageError> {

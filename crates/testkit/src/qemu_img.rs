@@ -67,7 +67,7 @@ fn write_table(disk: &mut Disk, image: &Path) -> Option<()> {
     disk.put(image, content, size).ok()
 }
 
-/// `create`, `resize`, `convert` and `snapshot`, as far as the storage drivers use them.
+/// `create`, `resize`, `convert`, `snapshot`, `commit` and `rebase`, as far as the storage drivers use them.
 pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
     let words: Vec<&str> = command.args.iter().map(String::as_str).collect();
     let done = match words[..] {
@@ -93,6 +93,12 @@ pub fn qemu_img(disk: &mut Disk, command: &Command) -> Output {
                 _ => disk.take_away(snapshot),
             };
             (done && write_table(disk, &image).is_some()).then(String::new)
+        }
+        ["commit", .., image] if disk.size(Path::new(image)).is_some() => Some(String::new()),
+        ["rebase", .., "-b", backing, image] => {
+            let image = Path::new(image);
+            let size = disk.size(image);
+            size.and_then(|size| put(disk, image, size, Some(backing)))
         }
         ["convert", .., from, to]
             if disk.size(&file(from)).is_some() && disk.size(&file(to)).is_some() =>

@@ -98,6 +98,10 @@ pub(super) async fn make_layers(
 ) -> Result<Vec<NewLayer>, Error> {
     let mut made = Vec::new();
     for disk in disks {
+        end_job(cx, qmp, &job_of(cx, disk)).await?;
+        let storage = cx.node.storage(disk.volume.storage()).await?;
+        let snapshots = snapshots_of(&*storage, &disk.volume)?;
+        snapshots.restore(disk.volume.name(), snapshot).await?;
         let chain = look(cx, vmid, qmp, disk).await?;
         if chain.is_behind {
             return Err(unsettled(disk));
@@ -148,8 +152,8 @@ fn unsettled(disk: &Layered) -> Error {
     Error::conflict(text)
 }
 
-/// Gives the files of disks the names that go with what QEMU has open, where an agent died between
-/// the two. May be repeated.
+/// Ends what an agent that died has begun: its job, and the names of files where QEMU has moved already,
+/// or not yet. May be repeated.
 pub(super) async fn settle(
     cx: &Cx,
     vmid: VmId,
@@ -158,6 +162,10 @@ pub(super) async fn settle(
     snapshot: &str,
 ) -> Result<(), Error> {
     for disk in disks {
+        end_job(cx, qmp, &job_of(cx, disk)).await?;
+        let storage = cx.node.storage(disk.volume.storage()).await?;
+        let snapshots = snapshots_of(&*storage, &disk.volume)?;
+        snapshots.restore(disk.volume.name(), snapshot).await?;
         let chain = look(cx, vmid, qmp, disk).await?;
         if chain.is_behind {
             check_is_behind_for(cx, vmid, disk, &chain, snapshot).await?;
@@ -197,7 +205,6 @@ pub(super) async fn delete(
     snapshot: &str,
 ) -> Result<(), Error> {
     for disk in disks {
-        end_job(cx, qmp, &job_of(cx, disk)).await?;
         settle(cx, vmid, qmp, std::slice::from_ref(disk), snapshot).await?;
         let chain = look(cx, vmid, qmp, disk).await?;
         let mut paused = false;
@@ -322,22 +329,26 @@ async fn follow(cx: &Cx, qmp: &Qmp, disk: &Layered, snapshot: &str) -> Result<()
     Ok(snapshots.follow(disk.volume.name(), snapshot).await?)
 }
 
-/// Removes the nodes of a drive that are in its chain no more, with their descriptors.
+/// Removes the nodes of a drive that are not in its chain, and the descriptors that none of its nodes
+/// uses.
 async fn close_unused(qmp: &Qmp, disk: &Layered) -> Result<(), Error> {
     let used = qmp.layers(&node_name(disk.slot)).await;
     let used = used.map_err(qmp_failed)?;
-    let files = qmp.node_files().await.map_err(qmp_failed)?;
-    let existing: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
     let is_used = |name: &String| used.iter().any(|top| top == name || file_of(top) == *name);
+    let existing = qmp.block_nodes().await.map_err(qmp_failed)?;
     for name in image_nodes(disk.slot, &existing) {
-        if is_used(&name) {
-            continue;
+        if !is_used(&name) {
+            qmp.remove_block_node(&name).await.map_err(qmp_failed)?;
         }
-        qmp.remove_block_node(&name).await.map_err(qmp_failed)?;
-        let file = files.iter().find(|(known, _)| *known == name);
-        let is_file = name == file_of(&name);
-        let set = file.and_then(|(_, file)| descriptor_set(file));
-        if let Some(set) = set.filter(|_| is_file) {
+    }
+    let files = qmp.node_files().await.map_err(qmp_failed)?;
+    let open: Vec<u64> = files
+        .iter()
+        .filter_map(|(_, file)| descriptor_set(file))
+        .collect();
+    for (set, said) in qmp.descriptor_sets().await.map_err(qmp_failed)? {
+        let is_drives = said.iter().any(|said| drives::is_label_of(said, disk.slot));
+        if is_drives && !open.contains(&set) {
             qmp.remove_descriptors(set).await.map_err(qmp_failed)?;
         }
     }

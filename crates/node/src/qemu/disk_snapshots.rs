@@ -137,9 +137,15 @@ pub(crate) async fn delete_disk_snapshots(
     chains::delete(cx, vmid, &qmp, &layered, name).await
 }
 
-/// Lets a guest execute again that may have been left paused, once the names of its disks' layers are
-/// those of what it writes to.
-pub(crate) async fn run_on(cx: &Cx, vmid: VmId, disks: &[Disk], name: &str) -> Result<(), Error> {
+/// Ends what was begun at the disks of a guest, and lets it execute again if it may have been left
+/// paused: once the names of its disks' layers are those of what it writes to.
+pub(crate) async fn leave_disks(
+    cx: &Cx,
+    vmid: VmId,
+    disks: &[Disk],
+    name: &str,
+    may_be_paused: bool,
+) -> Result<(), Error> {
     let node = &cx.node;
     if !node.running.is_running(vmid).await? {
         return Ok(());
@@ -149,7 +155,7 @@ pub(crate) async fn run_on(cx: &Cx, vmid: VmId, disks: &[Disk], name: &str) -> R
     let (layered, _) = chains::open_ones(cx, vmid, &qmp, &by.chain).await?;
     chains::settle(cx, vmid, &qmp, &layered, name).await?;
     match qmp.status().await.map_err(qmp_failed)?.state.as_str() {
-        "paused" => qmp.cont().await.map_err(qmp_failed),
+        "paused" if may_be_paused => qmp.cont().await.map_err(qmp_failed),
         _ => Ok(()),
     }
 }

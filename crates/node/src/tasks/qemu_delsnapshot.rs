@@ -16,7 +16,7 @@ use super::delete_snapshot::{DeleteDisks, DeletesSnapshot, Forget, Mark, check_d
 use super::{guest_object, memory};
 use crate::NodeContext;
 use crate::guests::disks::Disk;
-use crate::qemu::disk_snapshots::{delete_disk_snapshots, run_on};
+use crate::qemu::disk_snapshots::{delete_disk_snapshots, leave_disks};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuDelsnapshot {
@@ -105,10 +105,7 @@ impl DeletesSnapshot for QemuDelsnapshot {
     }
 
     async fn leave_disks(&self, cx: &Cx) -> Result<(), Error> {
-        match self.pauses {
-            true => run_on(cx, self.vmid, &self.disks, &self.name).await,
-            false => Ok(()),
-        }
+        leave_disks(cx, self.vmid, &self.disks, &self.name, self.pauses).await
     }
 }
 

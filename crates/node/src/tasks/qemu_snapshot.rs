@@ -18,7 +18,7 @@ use super::memory::{
     AllocateMemory, FinishMemory, NewMemory, SaveMemory, SavesMemory, plan_memory,
 };
 use crate::guests::disks::Disk;
-use crate::qemu::disk_snapshots::{delete_disk_snapshots, run_on, snapshot_disks};
+use crate::qemu::disk_snapshots::{delete_disk_snapshots, leave_disks, snapshot_disks};
 use crate::{Freeze, NodeContext};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -165,7 +165,7 @@ impl Step<QemuSnapshot> for SnapshotDisks {
 
     async fn undo(&self, cx: &Cx, task: &QemuSnapshot) -> Result<(), Error> {
         if task.pauses {
-            run_on(cx, task.vmid, &task.disks, &task.name).await?;
+            leave_disks(cx, task.vmid, &task.disks, &task.name, true).await?;
         }
         thaw(cx, task.vmid).await;
         delete_disk_snapshots(cx, task.vmid, &task.disks, &task.name).await

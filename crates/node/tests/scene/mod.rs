@@ -425,7 +425,27 @@ pub async fn layered<T>(make: fn(VmId) -> T, runs: bool) -> Node<T> {
     node.then(make)
 }
 
-/// The same, with a snapshot. One of a running guest has its memory; the image is made to have
+/// The same, where snapshots are layers.
+pub async fn chained<T>(make: fn(VmId) -> T, runs: bool) -> Node<T> {
+    let node = layered(make, runs).await;
+    let mut local = storage::local("/var/lib/vz");
+    let storage::StorageSpec::Dir(spec) = &mut local.spec else {
+        panic!("a directory")
+    };
+    spec.folder.snapshot_as_volume_chain = Some(true);
+    let record = Record::new(local.clone()).encode().unwrap();
+    let commit = Commit::new().put(storage_key(local.id()), record);
+    node.plain.commit(commit).await.unwrap();
+    node
+}
+
+/// The same, with a snapshot of the disks.
+pub async fn with_layer<T>(make: fn(VmId) -> T, runs: bool) -> Node<T> {
+    let snapshot = |vmid| QemuSnapshot::new(vmid, "s1".into(), None, false);
+    chained(snapshot, runs).await.done().await.then(make)
+}
+
+/// The same, with a snapshot inside of the image. One of a running guest has its memory; the image is made to have
 /// it for both, since fake programs know nothing of each other.
 pub async fn with_snapshot<T>(make: fn(VmId) -> T, runs: bool) -> Node<T> {
     let node = layered(snapshot, runs).await.done().await;

@@ -125,6 +125,13 @@ impl Snapshots for Dir {
         }
     }
 
+    async fn restore(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
+        match self.chain_of(name)? {
+            Some(place) => chain::restore(&place, snapshot).await.map(drop),
+            None => Err(no_layers(name)),
+        }
+    }
+
     async fn follow(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
         match self.chain_of(name)? {
             Some(place) => chain::follow(&place, snapshot).await,

@@ -24,14 +24,15 @@ pub(super) struct Machine {
     migration: Migration,
     /// What others may write to, by name; none while no server listens.
     exports: Option<BTreeSet<String>>,
-    /// Jobs that were not dismissed, with their states; for a mirror also the node that it
-    /// replaces.
-    jobs: BTreeMap<String, (&'static str, Option<Mirror>)>,
+    /// Jobs that were not dismissed, with their states; for some also the node that takes another
+    /// one's place in the end.
+    jobs: BTreeMap<String, (&'static str, Option<Replacement>)>,
 }
 
+/// The target of a mirror, or the layer that a drive moves down to.
 #[derive(Clone)]
-struct Mirror {
-    target: String,
+struct Replacement {
+    by: String,
     replaces: String,
 }
 
@@ -135,13 +136,19 @@ impl Machine {
         Some(match command {
             "qom-list" => self.list(&text(&given["path"])),
             "query-named-block-nodes" => {
-                let rows = self.nodes.keys().map(|node| {
+                let rows = self.nodes.iter().map(|(node, given)| {
                     let of_node = self.snapshots.iter().filter(|(of, _)| of == node);
                     let snapshots = of_node.map(|(_, name)| json!({"name": name}));
                     let snapshots: Vec<Value> = snapshots.collect();
-                    json!({"node-name": node, "image": {"snapshots": snapshots}})
+                    let file = &given["filename"];
+                    json!({"node-name": node, "file": file, "image": {"snapshots": snapshots}})
                 });
                 rows.collect()
+            }
+            "query-blockstats" => {
+                let drives = self.devices.values().map(|device| text(&device["drive"]));
+                let rows = drives.filter(|drive| !drive.is_empty());
+                rows.map(|drive| self.statistics(&drive)).collect()
             }
             "query-migrate" => match self.migration {
                 Migration::None => json!({}),
@@ -149,10 +156,11 @@ impl Machine {
                 Migration::Completed => json!({"status": "completed"}),
             },
             "query-jobs" => {
-                let rows = self
-                    .jobs
-                    .iter()
-                    .map(|(id, (state, _))| json!({"id": id, "status": state}));
+                let rows = self.jobs.iter().map(|(id, (state, _))| {
+                    // Those that move a drive are complete without `job-finalize`.
+                    let state = state.trim_end_matches(" to move");
+                    json!({"id": id, "status": state})
+                });
                 rows.collect()
             }
             "query-fdsets" => {
@@ -202,14 +210,21 @@ impl Machine {
             }
             "blockdev-mirror" => {
                 let [target, replaces] = ["target", "replaces"].map(|name| text(&given[name]));
-                let mirror = Some(Mirror { target, replaces });
-                return Some(self.start_job(given, "ready", mirror));
+                let by = target;
+                return Some(self.start_job(given, "ready", Some(Replacement { by, replaces })));
             }
             "job-complete" => {
                 let missing = || refused(format!("Job '{id}' not found"));
-                let job = self.jobs.get_mut(&id);
-                return Some(job.ok_or_else(missing).map(|job| job.0 = "pending"));
+                return Some(match self.jobs.get_mut(&id) {
+                    None => Err(missing()),
+                    Some(job) if job.0 == "ready to move" => self.finalize(&id),
+                    Some(job) => {
+                        job.0 = "pending";
+                        Ok(())
+                    }
+                });
             }
+            "block-commit" => return Some(self.merge_down(given)),
             "job-finalize" => return Some(self.finalize(&id)),
             "block-job-cancel" => {
                 let device = text(&given["device"]);
@@ -291,10 +306,11 @@ impl Machine {
         &mut self,
         given: &Value,
         state: &'static str,
-        mirror: Option<Mirror>,
+        replacement: Option<Replacement>,
     ) -> Result<(), Refusal> {
-        for node in ["device", "target"].map(|name| text(&given[name])) {
-            if !self.nodes.contains_key(&node) {
+        for name in ["device", "target"] {
+            let node = text(&given[name]);
+            if !given[name].is_null() && !self.nodes.contains_key(&node) {
                 return Err(refused(format!("Cannot find device='{node}'")));
             }
         }
@@ -302,30 +318,72 @@ impl Machine {
         if self.jobs.contains_key(&id) {
             return Err(refused(format!("Job ID '{id}' already in use")));
         }
-        self.jobs.insert(id, (state, mirror));
+        self.jobs.insert(id, (state, replacement));
         Ok(())
     }
 
-    /// The target of a mirror replaces the node that it was made for.
     fn finalize(&mut self, id: &str) -> Result<(), Refusal> {
         let missing = || refused(format!("Job '{id}' not found"));
         let job = self.jobs.get_mut(id).ok_or_else(missing)?;
         job.0 = "concluded";
-        if let Some(mirror) = job.1.clone() {
-            for node in self.nodes.values_mut() {
-                if node["file"] == mirror.replaces.as_str() {
-                    node["file"] = mirror.target.as_str().into();
-                }
-            }
+        if let Some(replacement) = job.1.clone() {
+            self.replace(&replacement.replaces, &replacement.by);
         }
         Ok(())
     }
 
+    /// What is on one node is on another one from then on.
+    fn replace(&mut self, old: &str, new: &str) {
+        for (name, node) in &mut self.nodes {
+            for child in ["file", "backing"] {
+                if name != new && node[child] == old {
+                    node[child] = new.into();
+                }
+            }
+        }
+    }
+
+    /// Of the layer that the drive writes to: the others need the images' headers.
+    fn merge_down(&mut self, given: &Value) -> Result<(), Refusal> {
+        let [top, base] = ["top-node", "base-node"].map(|name| text(&given[name]));
+        if self
+            .nodes
+            .get(&top)
+            .is_none_or(|node| node["backing"] != base.as_str())
+        {
+            return Err(refused(format!("'{base}' is not below '{top}'")));
+        }
+        let (by, replaces) = (base, top);
+        self.start_job(given, "ready to move", Some(Replacement { by, replaces }))
+    }
+
+    /// A row of `query-blockstats`: a node with what is below it.
+    fn statistics(&self, name: &str) -> Value {
+        let mut row = json!({"node-name": name});
+        let node = self.nodes.get(name);
+        let children = ["file", "backing"].map(|child| node.map(|node| text(&node[child])));
+        let is_filter = node.is_some_and(|node| node["driver"] == "throttle");
+        let [file, backing] = children;
+        let below = if is_filter { file } else { backing };
+        if let Some(below) = below.filter(|below| !below.is_empty()) {
+            row["backing"] = self.statistics(&below);
+        }
+        row
+    }
+
     /// Of all nodes or of none.
     fn snapshot(&mut self, given: &Value) -> Result<(), Refusal> {
-        let mut made = BTreeSet::new();
+        let (mut made, mut layers) = (BTreeSet::new(), Vec::new());
         for action in given["actions"].as_array().into_iter().flatten() {
             let data = &action["data"];
+            if action["type"] == "blockdev-snapshot" {
+                let [image, layer] = ["node", "overlay"].map(|name| text(&data[name]));
+                if !self.nodes.contains_key(&image) || !self.nodes.contains_key(&layer) {
+                    return Err(refused(format!("cannot put {layer} above {image}")));
+                }
+                layers.push((image, layer));
+                continue;
+            }
             let snapshot = (text(&data["device"]), text(&data["name"]));
             if !self.nodes.contains_key(&snapshot.0) || self.snapshots.contains(&snapshot) {
                 return Err(refused(format!("cannot snapshot {}", snapshot.0)));
@@ -333,6 +391,12 @@ impl Machine {
             made.insert(snapshot);
         }
         self.snapshots.extend(made);
+        for (image, layer) in layers {
+            self.replace(&image, &layer);
+            if let Some(node) = self.nodes.get_mut(&layer) {
+                node["backing"] = image.into();
+            }
+        }
         Ok(())
     }
 
@@ -392,7 +456,10 @@ impl Machine {
 
     fn remove_node(&mut self, name: &str) -> Result<(), Refusal> {
         let in_use = self.devices.values().any(|device| device["drive"] == name)
-            || self.nodes.values().any(|node| node["file"] == name);
+            || self
+                .nodes
+                .values()
+                .any(|node| node["file"] == name || node["backing"] == name);
         if in_use {
             return Err(refused(format!("Node {name} is in use")));
         }
