@@ -21,13 +21,13 @@
 //! file has its name: what it would write in between would be lost with the power.
 
 use guest::qemu::block::{HostOptions, descriptor_set, file_of, image_nodes, node_name, overlay};
-use guest::qemu::{JobState, LayerMerge, NewLayer, Qmp, VmConfig};
+use guest::qemu::{Events, Job, JobState, LayerMerge, NewLayer, Qmp, QmpError, VmConfig};
 use model::qemu::{Aio, DriveSlot};
 use model::{BlockSpec, Error, VmId, VolumeId};
 use storage::{FoundLayer, Layer, Merge};
 use tasks::TaskContext;
 
-use super::live_copy::{TELL_EVERY, end_job, job, until_jobs_change};
+use super::live_copy::{LOOK, TELL_EVERY, end_job, job, until_jobs_change};
 use crate::NodeContext;
 use crate::guests::disk_snapshots::snapshots_of;
 use crate::guests::disks::Disk;
@@ -219,6 +219,8 @@ pub(super) async fn delete(
             // Whether QEMU has left the disk's own layer or not: names and nodes agree before it writes.
             settle(cx, vmid, qmp, std::slice::from_ref(disk), snapshot).await?;
             qmp.cont().await.map_err(qmp_failed)?;
+            // Of a guest that stands still QEMU closes no descriptors.
+            close_unused(qmp, disk).await?;
         }
         gone?;
     }
@@ -261,6 +263,7 @@ async fn merge(
 ) -> Result<(), Error> {
     let (names, nodes) = (&chain.names, &chain.nodes);
     let (id, device) = (job_of(cx, disk), node_name(disk.slot));
+    let mut said = qmp.events();
     let begun = match Merge::of(names, at) {
         Merge::Up => {
             qmp.merge_up(LayerMerge {
@@ -286,39 +289,69 @@ async fn merge(
     };
     begun.map_err(qmp_failed)?;
     let moves = at == 1 && Merge::of(names, at) == Merge::Down;
-    until(cx, qmp, &id, moves.then_some(JobState::Ready)).await?;
-    if moves {
+    if moves && until_ready(cx, qmp, &id).await? {
         if qmp.status().await.map_err(qmp_failed)?.state == "running" {
             *paused = true;
             qmp.pause().await.map_err(qmp_failed)?;
         }
         qmp.complete_job(&id).await.map_err(qmp_failed)?;
-        until(cx, qmp, &id, None).await?;
     }
-    qmp.dismiss_job(&id).await.map_err(qmp_failed)
+    until_gone(cx, qmp, &id).await?;
+    let left = qmp.layers(&device).await.map_err(qmp_failed)?;
+    match left.len() < nodes.len() {
+        true => Ok(()),
+        false => Err(why_it_failed(cx, &mut said, &id).await),
+    }
 }
 
-/// Waits until a job is done, or has come to this state.
-async fn until(cx: &Cx, qmp: &Qmp, id: &str, state: Option<JobState>) -> Result<(), Error> {
+/// Waits until a job has all, or until it is gone, which is false.
+async fn until_ready(cx: &Cx, qmp: &Qmp, id: &str) -> Result<bool, Error> {
+    wait(cx, qmp, id, |job| job.state == JobState::Ready).await
+}
+
+async fn until_gone(cx: &Cx, qmp: &Qmp, id: &str) -> Result<(), Error> {
+    wait(cx, qmp, id, |_| false).await.map(drop)
+}
+
+async fn wait(
+    cx: &Cx,
+    qmp: &Qmp,
+    id: &str,
+    is_enough: impl Fn(&Job) -> bool,
+) -> Result<bool, Error> {
     let mut events = qmp.events();
-    for look in 1_u32.. {
-        let Some(job) = job(qmp, id).await? else {
-            return Err(Error::unavailable("somebody else ended the merge"));
-        };
-        match &job.state {
-            JobState::Failed(why) => {
-                return Err(Error::unavailable(format!("the merge failed: {why}")));
-            }
-            reached if *reached == JobState::Done || Some(reached) == state.as_ref() => break,
-            _ => {}
+    let mut looks = 0_u32;
+    while let Some(job) = job(qmp, id).await? {
+        if is_enough(&job) {
+            return Ok(true);
         }
-        if look.is_multiple_of(TELL_EVERY) {
+        looks += 1;
+        if looks.is_multiple_of(TELL_EVERY) {
             cx.progress("layers", job.done.min(job.total), job.total)
                 .await;
         }
         until_jobs_change(cx, &mut events).await;
     }
-    Ok(())
+    Ok(false)
+}
+
+/// What QEMU said of a job that is gone.
+async fn why_it_failed(cx: &Cx, said: &mut Events, id: &str) -> Error {
+    let of_job = async {
+        loop {
+            let event = said.next().await?;
+            if event.name.starts_with("BLOCK_JOB_C") && event.data["device"] == id {
+                let why = event.data["error"].as_str().unwrap_or("it was cancelled");
+                return Ok::<_, QmpError>(why.to_owned());
+            }
+        }
+    };
+    let why = tokio::select! {
+        biased;
+        why = of_job => why.unwrap_or_else(|error| Error::chain(&error)),
+        () = cx.clock.sleep(LOOK) => "QEMU does not say why".to_owned(),
+    };
+    Error::unavailable(format!("the merge failed: {why}"))
 }
 
 /// Closes what QEMU has left, then gives the files their names.

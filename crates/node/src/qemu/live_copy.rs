@@ -24,7 +24,7 @@ use crate::tasks::qmp_failed;
 use crate::volumes::attached::by_task;
 
 /// How long jobs are waited for before they are asked after again; how often that is logged.
-const LOOK: Duration = Duration::from_millis(100);
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 pub(crate) const TELL_EVERY: u32 = 10;
 
 /// A disk and the new image that it is copied to.

@@ -3,6 +3,7 @@
 //! It works without the store: its only step is on this host, and an administrator's script that
 //! cannot be found for want of the store is warned of.
 
+use async_trait::async_trait;
 use model::{Error, Upid, VmId};
 use serde::{Deserialize, Serialize};
 use tasks::{Steps, Task};
@@ -60,6 +61,7 @@ impl Task for LxcStop {
     }
 }
 
+#[async_trait]
 impl Kills for LxcStop {
     fn vmid(&self) -> VmId {
         self.vmid

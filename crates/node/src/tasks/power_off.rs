@@ -8,6 +8,7 @@ use model::qemu::Startup;
 use model::{Error, GuestKind, VmId};
 use tasks::{Probe, Step, Task, TaskContext};
 
+use super::kill::quit;
 use super::qmp_failed;
 use crate::NodeContext;
 use crate::guests::hooks::{self, Phase};
@@ -78,6 +79,9 @@ pub(super) async fn power_off(
         if now >= started + Duration::from_secs(timeout_s) {
             if force_stop {
                 cx.log("the guest did not end in time, stopping it").await;
+                if kind == GuestKind::Qemu {
+                    quit(cx, vmid).await;
+                }
                 return cx.node.remove_traces(vmid).await;
             }
             return Err(Error::unavailable(match kind {

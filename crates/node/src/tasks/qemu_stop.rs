@@ -1,14 +1,16 @@
-//! Stops a virtual machine at once, as pulling the plug would.
+//! Stops a virtual machine at once: for the guest it is as if the plug was pulled, but QEMU closes its
+//! images in order.
 //!
 //! It works without the store: its only step is on this host, and an administrator's script that
 //! cannot be found for want of the store is warned of.
 
+use async_trait::async_trait;
 use model::{Error, Upid, VmId};
 use serde::{Deserialize, Serialize};
-use tasks::{Steps, Task};
+use tasks::{Steps, Task, TaskContext};
 
 use super::guest_object;
-use super::kill::{Kill, Kills, lingering};
+use super::kill::{Kill, Kills, lingering, quit};
 use crate::NodeContext;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,9 +62,14 @@ impl Task for QemuStop {
     }
 }
 
+#[async_trait]
 impl Kills for QemuStop {
     fn vmid(&self) -> VmId {
         self.vmid
+    }
+
+    async fn quit(&self, cx: &TaskContext<NodeContext>) {
+        quit(cx, self.vmid).await;
     }
 
     fn overruled(&self) -> &[Upid] {

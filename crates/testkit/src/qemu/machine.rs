@@ -217,7 +217,12 @@ impl Machine {
                 let missing = || refused(format!("Job '{id}' not found"));
                 return Some(match self.jobs.get_mut(&id) {
                     None => Err(missing()),
-                    Some(job) if job.0 == "ready to move" => self.finalize(&id),
+                    Some(job) if job.0 == "ready to move" => {
+                        // Such a job dismisses itself.
+                        let moved = self.finalize(&id);
+                        self.jobs.remove(&id);
+                        moved
+                    }
                     Some(job) => {
                         job.0 = "pending";
                         Ok(())

@@ -19,11 +19,17 @@ const COMMON = ['content', 'nodes', 'bwlimit', 'disable'];
 
 /** What each type is made with, and which of that can be changed later. */
 const OF_TYPE: Record<string, { fixed: string[]; changed: string[] }> = {
-  dir: { fixed: ['path'], changed: ['shared', 'is_mountpoint', 'preallocation', 'content-dirs'] },
+  dir: {
+    fixed: ['path', 'snapshot-as-volume-chain'],
+    changed: ['shared', 'is_mountpoint', 'preallocation', 'content-dirs'],
+  },
   btrfs: { fixed: ['path'], changed: ['nocow', 'shared', 'is_mountpoint'] },
-  nfs: { fixed: ['server', 'export'], changed: ['options', 'preallocation', 'content-dirs'] },
+  nfs: {
+    fixed: ['server', 'export', 'snapshot-as-volume-chain'],
+    changed: ['options', 'preallocation', 'content-dirs'],
+  },
   cifs: {
-    fixed: ['server', 'share'],
+    fixed: ['server', 'share', 'snapshot-as-volume-chain'],
     changed: ['username', 'password', 'domain', 'subdir', 'smbversion', 'options', 'preallocation'],
   },
   cephfs: {

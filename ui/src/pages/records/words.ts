@@ -55,6 +55,10 @@ const PARAMS: Record<string, Text> = {
   options: { label: 'Mount options', hint: 'Separated by commas.' },
   is_mountpoint: { label: 'Is a mount point', hint: 'Not used while nothing is mounted there.' },
   'content-dirs': { label: 'Folders of contents', hint: 'iso=discs,backup=b' },
+  'snapshot-as-volume-chain': {
+    label: 'Snapshots as layers',
+    hint: 'Each in a file of its own instead of inside of the image.',
+  },
   nocow: { label: 'Without copy on write', hint: 'New images have no checksums.' },
   base: { label: 'On the unit', hint: 'A volume of an iSCSI storage; the group is made on it.' },
   saferemove: { label: 'Zero what is freed' },

@@ -12,7 +12,9 @@ pub struct NewLayer {
     pub layer: String,
 }
 
-/// A layer that is merged with another one, by the names of nodes.
+/// A layer that is merged with another one, by the names of nodes. The job dismisses itself: until it is
+/// dismissed, one that has ended keeps a node without what was below it, and QEMU 7.2 dies of listing
+/// that.
 #[derive(Debug, Clone, Copy)]
 pub struct LayerMerge<'a> {
     pub job: &'a str,
@@ -51,7 +53,6 @@ impl Qmp {
             "device": device_node,
             "top-node": merge.top,
             "base-node": merge.base,
-            "auto-dismiss": false,
         });
         if let Some(words) = merge.words {
             arguments["backing-file"] = words.into();
@@ -68,7 +69,6 @@ impl Qmp {
             "device": merge.top,
             "base-node": merge.base,
             "backing-file": merge.words,
-            "auto-dismiss": false,
         });
         self.execute_within("block-stream", arguments, SLOW)
             .await

@@ -399,10 +399,6 @@ mod tests {
         assert_eq!(taken.common.bwlimit.as_deref(), Some("default=100"));
         for (text, word) in [
             ("pbs: bb\n\tserver x\n\tdatastore y\n", "'pbs'"),
-            (
-                "dir: dd\n\tpath /srv/d\n\tsnapshot-as-volume-chain 1\n",
-                "snapshot-as-volume-chain",
-            ),
             ("dir: dd\n\tpath /srv/d\n\tnewer 1\n", "newer"),
             ("dir: dd\n\tpath /srv/d\n\tnodes b,c\n", "b,c"),
             ("dir: dd\n", "path"),
@@ -410,6 +406,17 @@ mod tests {
             let reason = config(text, Some("a")).unwrap_err();
             assert!(reason.contains(word), "{text}: {reason}");
         }
+    }
+
+    #[test]
+    fn snapshots_that_are_layers_stay_so() {
+        let text = "dir: dd\n\tpath /srv/d\n\tcontent images\n\tsnapshot-as-volume-chain 1\n";
+        let (config, warnings) = config(text, None).unwrap();
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let StorageSpec::Dir(spec) = &config.spec else {
+            panic!("{config:?}")
+        };
+        assert_eq!(spec.folder.snapshot_as_volume_chain, Some(true));
     }
 
     #[test]
