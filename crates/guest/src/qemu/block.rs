@@ -383,4 +383,77 @@ mod tests {
         });
         assert_eq!(node, expected);
     }
+
+    #[test]
+    fn the_file_of_a_layer_that_may_be_merged_can_be_written_and_the_layer_cannot() {
+        let slot: DriveSlot = "scsi0".parse().unwrap();
+        let file = |name: &str| BlockSource::File(format!("/srv/{name}.qcow2"));
+        let layer = |name: &str, mergeable: bool, backing: Option<BlockSpec>| BlockSpec {
+            read_only: name != "image",
+            mergeable,
+            backing: backing.map(Box::new),
+            ..BlockSpec::new(file(name), BlockFormat::Qcow2)
+        };
+        let base = layer("base", false, None);
+        let image = layer("image", false, Some(layer("one", true, Some(base))));
+        let is_read_only = |options: &HostOptions| -> Vec<(String, bool)> {
+            let nodes = nodes(slot, &image, options);
+            let said = nodes.iter().map(|node| {
+                let name = node["node-name"].as_str().unwrap().to_owned();
+                (name, node["read-only"].as_bool().unwrap())
+            });
+            said.collect()
+        };
+        let expected = |name: &str, read_only: bool| (name.to_owned(), read_only);
+        let written = HostOptions {
+            throttle: None,
+            ..HostOptions::for_copy()
+        };
+        assert_eq!(
+            is_read_only(&written),
+            [
+                expected("file-scsi0-2", true),
+                expected("fmt-scsi0-2", true),
+                expected("file-scsi0-1", false),
+                expected("fmt-scsi0-1", true),
+                expected("file-scsi0", false),
+                expected("drive-scsi0", false),
+            ]
+        );
+        let read = HostOptions {
+            read_only: true,
+            ..written
+        };
+        assert!(is_read_only(&read).iter().all(|(_, read_only)| *read_only));
+    }
+
+    #[test]
+    fn new_layers_have_names_of_their_own_and_come_before_what_they_are_on() {
+        let slot: DriveSlot = "scsi1".parse().unwrap();
+        let spec = BlockSpec::new(BlockSource::Descriptor(9), BlockFormat::Qcow2);
+        let mut existing: Vec<String> = ["drive-scsi1", "fmt-scsi1", "file-scsi1", "fmt-scsi10.s4"]
+            .map(str::to_owned)
+            .to_vec();
+        for number in 1..=2 {
+            let (name, nodes) = overlay(slot, &existing, &spec, &HostOptions::for_copy());
+            assert_eq!(name, format!("fmt-scsi1.s{number}"));
+            assert_eq!(nodes[1]["backing"], Value::Null);
+            let file = file_of(&name);
+            assert_eq!(nodes[1]["file"], file.as_str());
+            existing.extend([name, file]);
+        }
+        assert_eq!(
+            image_nodes(slot, &existing),
+            [
+                "fmt-scsi1.s2",
+                "file-scsi1.s2",
+                "fmt-scsi1.s1",
+                "file-scsi1.s1",
+                "fmt-scsi1",
+                "file-scsi1",
+            ]
+        );
+        assert_eq!(descriptor_set("/dev/fdset/1001"), Some(1001));
+        assert_eq!(descriptor_set("/srv/image"), None);
+    }
 }

@@ -36,7 +36,11 @@ pub(crate) async fn measure() {
 
 /// The same on storages that make snapshots and clones themselves, beside their own tools.
 pub(crate) async fn types() {
-    let grounds = [Ground::ceph("bench"), Ground::btrfs("bench")];
+    let grounds = [
+        Ground::ceph("bench"),
+        Ground::btrfs("bench"),
+        Some(Ground::layers()),
+    ];
     for ground in grounds.into_iter().flatten() {
         for Beside {
             what,

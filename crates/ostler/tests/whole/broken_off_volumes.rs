@@ -103,7 +103,8 @@ impl Scene {
                 if volume.starts_with("local:") {
                     local.insert(file.to_owned());
                 } else if let Some(name) = volume.strip_prefix("pool:") {
-                    let name = name.rsplit('/').next().unwrap().trim_end_matches(".raw");
+                    let name = name.rsplit('/').next().unwrap();
+                    let name = name.trim_end_matches(".raw").trim_end_matches(".qcow2");
                     pool.insert(name.to_owned(), snapshots.clone());
                 }
             }
@@ -243,13 +244,15 @@ async fn forgotten(scene: &Scene) {
 
 /// Out of the pool and back, with another content each time.
 async fn moved(scene: &Scene) {
-    for (to, format) in [("local", "raw"), ("pool", "raw")] {
-        let wanted = async |_| {
-            about(
-                100,
-                json!({"disk": "virtio0", "storage": to, "format": format, "delete": 1}),
-            )
+    let move_to = |storage: &str| {
+        let format = match storage {
+            "pool" => scene.ground.format(),
+            _ => "raw",
         };
+        json!({"disk": "virtio0", "storage": storage, "format": format, "delete": 1})
+    };
+    for to in ["local", "pool"] {
+        let wanted = async |_| about(100, move_to(to));
         let is_at = async |storage: &str| {
             let config = scene.config(100).await.unwrap();
             config["virtio0"].as_str().unwrap().starts_with(storage)
@@ -266,14 +269,11 @@ async fn moved(scene: &Scene) {
             }
             if is_ok {
                 let other = if to == "pool" { "local" } else { "pool" };
-                let back =
-                    json!({"disk": "virtio0", "storage": other, "format": "raw", "delete": 1});
-                scene.done("qemu_move_disk", 100, back).await;
+                scene.done("qemu_move_disk", 100, move_to(other)).await;
             }
         };
         scene.everywhere("qemu_move_disk", wanted, check).await;
-        let there = json!({"disk": "virtio0", "storage": to, "format": format, "delete": 1});
-        scene.done("qemu_move_disk", 100, there).await;
+        scene.done("qemu_move_disk", 100, move_to(to)).await;
     }
     scene.assert_full_of(DISK, FIRST);
 }
@@ -359,6 +359,13 @@ fn volumes_in_a_pool_of_ceph_are_whole_or_gone() {
 fn volumes_on_btrfs_are_whole_or_gone() {
     const NAME: &str = "volumes of btrfs broken off";
     on((!left_out(NAME)).then(|| Ground::btrfs(NAME)).flatten());
+}
+
+#[test]
+#[ignore = "thorough: it breaks nine tasks at every line of their journals"]
+fn volumes_with_layers_are_whole_or_gone() {
+    const NAME: &str = "volumes with layers broken off";
+    on((!left_out(NAME)).then(Ground::layers));
 }
 
 mod lab_volumes {

@@ -29,6 +29,8 @@ pub enum Act {
 pub enum Ground {
     Ceph(Ceph),
     Btrfs(Mounted),
+    /// A folder whose snapshots are layers.
+    Layers(tempfile::TempDir),
     /// A dataset.
     Zfs(String),
     /// A group of LVM, and the pool in it.
@@ -81,6 +83,10 @@ impl Ground {
         Some(Self::Btrfs(mounted))
     }
 
+    pub fn layers() -> Self {
+        Self::Layers(tempfile::tempdir().unwrap())
+    }
+
     /// `OSTLER_ZFS=pool/dataset`
     pub fn zfs() -> Self {
         Self::Zfs(std::env::var("OSTLER_ZFS").expect("the lab gives a dataset"))
@@ -97,14 +103,23 @@ impl Ground {
         match self {
             Self::Ceph(_) => "rbd",
             Self::Btrfs(_) => "btrfs",
+            Self::Layers(_) => "dir with layers",
             Self::Zfs(_) => "zfspool",
             Self::LvmThin(..) => "lvmthin",
         }
     }
 
+    /// The format of images that can have snapshots.
+    pub fn format(&self) -> &'static str {
+        match self {
+            Self::Layers(_) => "qcow2",
+            _ => "raw",
+        }
+    }
+
     /// Whether its tools take long.
     pub fn is_slow(&self) -> bool {
-        !matches!(self, Self::Btrfs(_))
+        !matches!(self, Self::Btrfs(_) | Self::Layers(_))
     }
 
     /// The parameters that make the storage `pool` of it.
@@ -114,6 +129,10 @@ impl Ground {
                 json!({"type": "rbd", "monhost": ceph.address(), "keyring": ceph.keyring()})
             }
             Self::Btrfs(mounted) => json!({"type": "btrfs", "path": text(&mounted.path())}),
+            Self::Layers(folder) => json!({
+                "type": "dir", "path": text(folder.path()), "format": "qcow2",
+                "snapshot-as-volume-chain": 1,
+            }),
             Self::Zfs(dataset) => json!({"type": "zfspool", "pool": dataset, "sparse": 1}),
             Self::LvmThin(group, pool) => {
                 json!({"type": "lvmthin", "vgname": group, "thinpool": pool})
@@ -155,6 +174,13 @@ impl Ground {
                 let images = guests.iter().flat_map(|guest| entries(guest));
                 images
                     .map(|image| text(Path::new(image.file_name().unwrap())))
+                    .collect()
+            }
+            Self::Layers(folder) => {
+                let guests = entries(&folder.path().join("images"));
+                let images = guests.iter().flat_map(|guest| entries(guest));
+                images
+                    .map(|image| of_layer(image.file_stem().unwrap().to_str().unwrap()))
                     .collect()
             }
             Self::Zfs(dataset) => {
@@ -227,6 +253,28 @@ impl Ground {
                     }
                     Act::Remove => delete(&snapshot),
                     Act::Clone(number) => copy(&[&image, &path(&clone(number))]),
+                };
+            }
+            Self::Layers(folder) => {
+                let path = |name: &str| text(&folder.path().join("images/101").join(name));
+                let layer = format!("snap-hand-{image}.qcow2");
+                let image = path(&format!("{image}.qcow2"));
+                let create = |on: &str, name: &str| {
+                    let how = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b"];
+                    run("qemu-img", &[&how[..], &[on, name]].concat())
+                };
+                match act {
+                    Act::Snapshot => {
+                        run("mv", &[&image, &path(&layer)]);
+                        create(&layer, &image)
+                    }
+                    Act::Rollback => create(&layer, &image),
+                    Act::Remove => {
+                        run("qemu-img", &["commit", "-q", "-d", &image]);
+                        run("mv", &[&path(&layer), &image])
+                    }
+                    Act::Base => String::new(),
+                    Act::Clone(number) => create(&image, &path(&clone(number))),
                 };
             }
             Self::Zfs(dataset) => {
@@ -311,6 +359,14 @@ impl Ground {
                 let path = text(&mounted.path().join(file));
                 work(&format!("driver=raw,file.driver=file,file.filename={path}"));
             }
+            Self::Layers(folder) => {
+                let guest = volume.split('-').nth(1).unwrap();
+                let file = format!("images/{guest}/{volume}.qcow2");
+                let path = text(&folder.path().join(file));
+                work(&format!(
+                    "driver=qcow2,file.driver=file,file.filename={path}"
+                ));
+            }
             Self::Zfs(dataset) => {
                 run("udevadm", &["settle"]);
                 work(&device(&format!("/dev/zvol/{dataset}/{volume}")));
@@ -343,6 +399,17 @@ fn of_thin(name: &str) -> String {
     {
         Some((image, snapshot)) => format!("{image}@{snapshot}"),
         None => name.to_owned(),
+    }
+}
+
+/// `snap-one-vm-100-disk-0` is the snapshot `one` of an image.
+fn of_layer(stem: &str) -> String {
+    let parts = stem
+        .strip_prefix("snap-")
+        .and_then(|rest| rest.split_once("-vm-"));
+    match parts {
+        Some((snapshot, image)) => format!("vm-{image}@{snapshot}"),
+        None => stem.to_owned(),
     }
 }
 
