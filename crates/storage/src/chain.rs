@@ -93,6 +93,9 @@ pub(crate) trait Place: Send + Sync {
     /// Gives what `make` made the image's name; what has it goes.
     async fn put_new(&self) -> Result<(), StorageError>;
 
+    /// The snapshots that there are files of, whatever is above or below them.
+    async fn all(&self) -> Result<Vec<String>, StorageError>;
+
     /// Removes what `make` made, if it is not needed.
     async fn remove_new(&self) -> Result<(), StorageError>;
 
@@ -144,7 +147,8 @@ async fn walk(
     while let Some(layer) = next.take() {
         let path = place.path(&layer);
         if found.len() == LAYERS_MAX || found.iter().any(|known| known.layer == layer) {
-            return Err(place.broken("its layers have no end".to_owned()));
+            let text = format!("the layers above '{}' have no end", path.display());
+            return Ok((found, Some((layer, SysError::Unsupported(text)))));
         }
         let header = match inspect(place.host(), &path, BlockFormat::Qcow2).await {
             Ok(header) => header,
@@ -226,24 +230,44 @@ pub(crate) async fn roll_back(place: &dyn Place, snapshot: &str) -> Result<(), S
     place.put_new().await
 }
 
-/// Gives an image its name back that lost it while this snapshot was being made. False where it has it.
-pub(crate) async fn restore(place: &dyn Place, snapshot: &str) -> Result<bool, StorageError> {
+/// Gives an image its name back that lost it while a snapshot was being made: that one, if one is named.
+/// False where it has it.
+pub(crate) async fn restore(
+    place: &dyn Place,
+    snapshot: Option<&str>,
+) -> Result<bool, StorageError> {
     if place.is_there(&place.path(&Layer::Image)).await? {
         return Ok(false);
     }
-    let layer = Layer::Snapshot(snapshot.to_owned());
-    if !place.is_there(&place.path(&layer)).await? {
-        return Err(place.no_volume());
+    // What was the image is what no other layer is on.
+    let mut tops = place.all().await?;
+    for name in tops.clone() {
+        let path = place.path(&Layer::Snapshot(name));
+        let header = inspect(place.host(), &path, BlockFormat::Qcow2).await;
+        let header = header.map_err(|source| place.failed(source))?;
+        let below = header.backing.and_then(|words| place.snapshot(&words));
+        tops.retain(|top| Some(top) != below.as_ref());
     }
-    place.rename(&layer, &Layer::Image).await?;
-    Ok(true)
+    match &tops[..] {
+        [top] if snapshot.is_none_or(|snapshot| snapshot == top) => {
+            let layer = Layer::Snapshot(top.clone());
+            place.rename(&layer, &Layer::Image).await?;
+            Ok(true)
+        }
+        [] => Err(place.no_volume()),
+        tops => {
+            let named = tops.join("', '");
+            let text = format!("it is missing, and has the snapshots '{named}' above it");
+            Err(place.broken(text))
+        }
+    }
 }
 
 /// Takes a snapshot out of the chain of an image that is not open. False where there was none.
 pub(crate) async fn delete(place: &dyn Place, snapshot: &str) -> Result<bool, StorageError> {
     let layer = Layer::Snapshot(snapshot.to_owned());
     place.remove_new().await?;
-    if restore(place, snapshot).await? {
+    if restore(place, Some(snapshot)).await? {
         return Ok(true);
     }
     let layers = layers(place).await?;
@@ -294,7 +318,14 @@ pub(crate) async fn free(place: &dyn Place) -> Result<bool, StorageError> {
     let (found, end) = walk(place).await?;
     place.remove_new().await?;
     let found = found.into_iter().map(|found| found.layer);
-    let layers: Vec<Layer> = found.chain(end.map(|(layer, _)| layer)).collect();
+    let mut layers: Vec<Layer> = found.chain(end.map(|(layer, _)| layer)).collect();
+    // What is below one that cannot be read, and what a change that was broken off has left.
+    for name in place.all().await? {
+        let layer = Layer::Snapshot(name);
+        if !layers.contains(&layer) {
+            layers.push(layer);
+        }
+    }
     let mut removed = false;
     // From below: what is left after a death is found again from the top.
     for layer in layers.iter().rev() {

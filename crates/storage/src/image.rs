@@ -213,16 +213,16 @@ async fn fence_of(
 }
 
 /// Has the first layer show what it shows on the layer that `words` name, which is below its own.
-/// What is missing then is copied before its header changes.
+/// What is missing then is copied, and on the disk, before its header changes.
 pub(crate) async fn rebase(
     host: &SharedHost,
     layers: &[(PathBuf, BlockFormat)],
     words: &str,
 ) -> Result<(), SysError> {
     let fence = fence_of(host, layers, 1).await?;
-    let mut args = ["rebase", "-q", "-f", "qcow2", "-F", "qcow2", "-b", words]
-        .map(str::to_owned)
-        .to_vec();
+    let how = ["rebase", "-q", "-t", "writethrough", "-f", "qcow2"];
+    let on = ["-F", "qcow2", "-b", words];
+    let mut args: Vec<String> = how.iter().chain(&on).map(|arg| (*arg).to_owned()).collect();
     args.extend(layers.first().map(|(path, _)| path.display().to_string()));
     run(host, args, fence, FULL_TIMEOUT_S).await.map(|_| ())
 }

@@ -227,6 +227,14 @@ async fn talk(stream: DuplexStream, state: &State, faults: &Faults) {
             return;
         };
         reply["id"] = command["id"].clone();
+        let machine = state.machine.lock();
+        let events = std::mem::take(&mut machine.unwrap_or_else(PoisonError::into_inner).events);
+        for event in events {
+            let said = writer.write_all(format!("{event}\r\n").as_bytes()).await;
+            if said.is_err() {
+                return;
+            }
+        }
         line = Some(reply);
     }
 }

@@ -114,11 +114,7 @@ pub fn nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Va
         let below = spec.backing.as_ref().map(|_| backing_name(slot, 1));
         format.insert("backing".to_owned(), below.into());
     }
-    if options.detect_zeroes {
-        // If space can be freed, writing zeroes frees it.
-        let mode = if options.discard { "unmap" } else { "on" };
-        format.insert("detect-zeroes".to_owned(), mode.into());
-    }
+    add_zero_detection(&mut format, options);
     nodes.push(Value::Object(format));
     if let Some(below) = top {
         let mut throttle = common("throttle", &name, options);
@@ -139,10 +135,7 @@ pub fn copy_nodes(name: &str, file: &str, spec: &BlockSpec, options: &HostOption
     if spec.format != BlockFormat::Raw {
         format.insert("backing".to_owned(), Value::Null);
     }
-    if options.detect_zeroes {
-        let mode = if options.discard { "unmap" } else { "on" };
-        format.insert("detect-zeroes".to_owned(), mode.into());
-    }
+    add_zero_detection(&mut format, options);
     vec![file_node(file, spec, options), Value::Object(format)]
 }
 
@@ -245,7 +238,7 @@ fn backing_name(slot: DriveSlot, depth: usize) -> String {
 /// The nodes of an image's backing chain, lowest first. They are read-only, but for the files of those
 /// that may be merged.
 fn backing_nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Vec<Value> {
-    let writes_nothing = options.read_only;
+    let drive = options;
     let options = HostOptions {
         read_only: true,
         discard: false,
@@ -257,8 +250,15 @@ fn backing_nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Ve
     let mut nodes = Vec::new();
     for (depth, layer) in layers.into_iter().rev() {
         let file = format!("file-{slot}-{depth}");
+        let may_be_written = layer.mergeable && !drive.read_only;
+        // The guest may write to it after a merge: as to the disk.
+        let options = HostOptions {
+            discard: may_be_written && drive.discard,
+            detect_zeroes: may_be_written && drive.detect_zeroes,
+            ..options.clone()
+        };
         let of_file = HostOptions {
-            read_only: writes_nothing || !layer.mergeable,
+            read_only: !may_be_written,
             ..options.clone()
         };
         nodes.push(file_node(&file, layer, &of_file));
@@ -267,6 +267,7 @@ fn backing_nodes(slot: DriveSlot, spec: &BlockSpec, options: &HostOptions) -> Ve
             &backing_name(slot, depth),
             &options,
         );
+        add_zero_detection(&mut format, &options);
         format.insert("file".to_owned(), file.into());
         if layer.format == BlockFormat::Qcow2 {
             let below = layer
@@ -315,6 +316,14 @@ pub fn limits(throttle: &Throttle) -> Value {
         limits.insert(format!("{name}-max-length"), burst_seconds.max(1).into());
     }
     Value::Object(limits)
+}
+
+fn add_zero_detection(format: &mut Map<String, Value>, options: &HostOptions) {
+    if options.detect_zeroes {
+        // If space can be freed, writing zeroes frees it.
+        let mode = if options.discard { "unmap" } else { "on" };
+        format.insert("detect-zeroes".to_owned(), mode.into());
+    }
 }
 
 fn format_driver(format: BlockFormat) -> &'static str {

@@ -223,6 +223,7 @@ impl NodeContext {
                 is_tree: true,
             });
         }
+        check_snapshots_stay(storage, &from, &config).await?;
         let format = storage.config().image_format(from.name())?;
         let format = match live {
             // QEMU reads the one and writes the other.
@@ -244,6 +245,29 @@ impl NodeContext {
             is_tree: false,
         })
     }
+}
+
+/// Refuses an image with snapshots inside of it for a storage whose snapshots are layers.
+async fn check_snapshots_stay(
+    storage: &dyn Storage,
+    volume: &VolumeId,
+    target: &StorageConfig,
+) -> Result<(), Error> {
+    let folder = target.spec.folder();
+    if folder.is_none_or(|folder| folder.snapshot_as_volume_chain != Some(true)) {
+        return Ok(());
+    }
+    let Some(snapshots) = storage.snapshots() else {
+        return Ok(());
+    };
+    let is_inside = snapshots.maker(volume.name()) == Some(SnapshotMaker::Qemu);
+    if is_inside && !snapshots.list_snapshots(volume.name()).await?.is_empty() {
+        let id = target.id();
+        let text =
+            format!("'{volume}' has snapshots inside of it, those of storage '{id}' are layers");
+        return Err(Error::conflict(text));
+    }
+    Ok(())
 }
 
 /// A volume on its way to a storage.

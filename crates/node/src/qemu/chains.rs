@@ -8,23 +8,29 @@
 //! ```
 //!
 //! QEMU has descriptors, so names change under it. Of names and nodes, the names change first when a
-//! snapshot is made, and last when one goes: QEMU then has one layer less than there are names, and
-//! what has the snapshot's name is what QEMU writes to. Both are the same state, `Behind`, and what
-//! mends it is the same: the snapshot's file gets the name of the layer above it.
+//! snapshot is made, and last when one goes:
 //!
 //! ```text
-//!   made      names 1 2 3 │ nodes   2 3    ─► the transaction ─►  nodes 1 2 3
-//!   deleted   names 1 2 3 │ nodes 1 2 3    ─► the job         ─►  nodes   2 3   ─► names 2 3
+//!   made           names 1 2 3 │ nodes   2 3    ─► the transaction ─►  nodes 1 2 3
+//!   taken back,    names 1 2   │ nodes 1 2      ─► the job         ─►  nodes   2     ─► names 2
+//!   or the lowest
+//!   another one    names 1 2 3 │ nodes 1 2 3    ─► the job, with the header of 1  ─►  1 3
 //! ```
 //!
-//! While the disk's own layer goes, the guest is paused from the moment that QEMU leaves it until the
-//! file has its name: what it would write in between would be lost with the power.
+//! Where it was broken off, QEMU can have one layer less than there are names. If it writes to what has
+//! the snapshot's name, that file gets the name of the layer above it.
+//!
+//! A job ends in two steps: when it has all, the guest is paused, which also writes out everything; then
+//! QEMU changes its chain and a header, and the files get their names before the guest goes on. What it
+//! would write in between, or what was only in QEMU's memory, would be lost with the power.
+
+use std::sync::Arc;
 
 use guest::qemu::block::{HostOptions, descriptor_set, file_of, image_nodes, node_name, overlay};
 use guest::qemu::{Events, Job, JobState, LayerMerge, NewLayer, Qmp, QmpError, VmConfig};
-use model::qemu::{Aio, DriveSlot};
+use model::qemu::{Aio, Drive, DriveSlot};
 use model::{BlockSpec, Error, VmId, VolumeId};
-use storage::{FoundLayer, Layer, Merge};
+use storage::{FoundLayer, Layer, Merge, Snapshots, Storage};
 use tasks::TaskContext;
 
 use super::live_copy::{LOOK, TELL_EVERY, end_job, job, until_jobs_change};
@@ -40,6 +46,31 @@ type Cx = TaskContext<NodeContext>;
 pub(super) struct Layered {
     slot: DriveSlot,
     volume: VolumeId,
+    storage: Arc<dyn Storage>,
+    /// For the guest: QEMU cannot merge its layers.
+    is_read_only: bool,
+}
+
+impl Layered {
+    fn snapshots(&self) -> Result<&dyn Snapshots, Error> {
+        snapshots_of(&*self.storage, &self.volume)
+    }
+
+    fn name(&self) -> &str {
+        self.volume.name()
+    }
+
+    fn node(&self) -> String {
+        node_name(self.slot)
+    }
+}
+
+/// What a snapshot goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is being made, or taken back.
+    Making,
+    Deleting,
 }
 
 /// What the storage has of a disk, and what QEMU has open.
@@ -77,10 +108,15 @@ pub(super) async fn open_ones(
         // It may have another place than it had then, or none.
         let place = attached.iter().find(|(_, volume)| *volume == disk.1);
         match place.filter(|(slot, _)| nodes.contains(&node_name(*slot))) {
-            Some((slot, volume)) => open.push(Layered {
-                slot: *slot,
-                volume: volume.clone(),
-            }),
+            Some((slot, volume)) => {
+                let drive = config.drives.get(slot);
+                open.push(Layered {
+                    slot: *slot,
+                    volume: volume.clone(),
+                    storage: cx.node.storage(volume.storage()).await?,
+                    is_read_only: drive.is_some_and(Drive::is_read_only),
+                });
+            }
             None => closed.push(disk.clone()),
         }
     }
@@ -106,11 +142,8 @@ pub(super) async fn make_layers(
         if chain.is_behind {
             return Err(unsettled(disk));
         }
-        let storage = cx.node.storage(disk.volume.storage()).await?;
-        let snapshots = snapshots_of(&*storage, &disk.volume)?;
-        snapshots
-            .create_snapshot(disk.volume.name(), snapshot)
-            .await?;
+        let snapshots = disk.snapshots()?;
+        snapshots.create_snapshot(disk.name(), snapshot).await?;
         let image = chain.nodes.into_iter().next();
         let image = image.ok_or_else(|| Error::bug("a drive has no image"))?;
         let layer = open_layer(cx, vmid, qmp, disk).await?;
@@ -148,7 +181,10 @@ async fn open_layer(cx: &Cx, vmid: VmId, qmp: &Qmp, disk: &Layered) -> Result<St
 
 fn unsettled(disk: &Layered) -> Error {
     let volume = &disk.volume;
-    let text = format!("a change of the layers of '{volume}' was broken off; stop the guest first");
+    let text = format!(
+        "a change of the layers of '{volume}' was broken off: delete the snapshot that is shown as \
+         incomplete, or stop the guest first"
+    );
     Error::conflict(text)
 }
 
@@ -158,66 +194,67 @@ pub(super) async fn settle(
     cx: &Cx,
     vmid: VmId,
     qmp: &Qmp,
-    disks: &[Layered],
-    snapshot: &str,
-) -> Result<(), Error> {
-    for disk in disks {
-        end_job(cx, qmp, &job_of(cx, disk)).await?;
-        let storage = cx.node.storage(disk.volume.storage()).await?;
-        let snapshots = snapshots_of(&*storage, &disk.volume)?;
-        snapshots.restore(disk.volume.name(), snapshot).await?;
-        let chain = look(cx, vmid, qmp, disk).await?;
-        if chain.is_behind {
-            check_is_behind_for(cx, vmid, disk, &chain, snapshot).await?;
-            follow(cx, qmp, disk, snapshot).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Makes sure that it is this snapshot whose layer QEMU has no more, or not yet: it is one that is being
-/// changed, the only one, and where such a one can be.
-async fn check_is_behind_for(
-    cx: &Cx,
-    vmid: VmId,
     disk: &Layered,
-    chain: &Chain,
-    snapshot: &str,
+    (snapshot, change): (&str, Change),
 ) -> Result<(), Error> {
-    let guest = cx.node.records.guest(vmid).await?.record.data;
-    let others = guest.snapshots.iter().filter(|(name, other)| {
-        *name != snapshot && other.state.is_some() && chain.place_of(name).is_some()
-    });
-    let at = chain.place_of(snapshot);
-    let is_at_an_end = at.is_some_and(|at| at == 1 || at + 1 == chain.names.len());
-    match is_at_an_end && others.count() == 0 {
-        true => Ok(()),
-        false => Err(unsettled(disk)),
+    end_job(cx, qmp, &job_of(cx, disk)).await?;
+    disk.snapshots()?.restore(disk.name(), snapshot).await?;
+    let chain = look(cx, vmid, qmp, disk).await?;
+    if !chain.is_behind {
+        return Ok(());
     }
+    let Some(at) = chain.place_of(snapshot) else {
+        return Err(unsettled(disk));
+    };
+    let is_lowest = at + 1 == chain.names.len();
+    if change == Change::Deleting && !is_lowest {
+        // The header of the layer above could not be written. It names what is there, and what QEMU
+        // has of it is more: nothing is lost. The next start opens what the header says.
+        return Ok(());
+    }
+    let guest = cx.node.records.guest(vmid).await?.record.data;
+    let is_other = |name: &String| name != snapshot && chain.place_of(name).is_some();
+    let mut changing = guest
+        .snapshots
+        .iter()
+        .filter(|(_, other)| other.state.is_some());
+    let is_own = change == Change::Deleting || at == 1;
+    if !is_own || changing.any(|(name, _)| is_other(name)) {
+        return Err(unsettled(disk));
+    }
+    follow(qmp, disk, snapshot).await
 }
 
 /// Takes a snapshot out of the chains of these disks. May be repeated, also after an agent that died.
-pub(super) async fn delete(
+pub(super) async fn remove(
     cx: &Cx,
     vmid: VmId,
     qmp: &Qmp,
     disks: &[Layered],
-    snapshot: &str,
+    what: (&str, Change),
 ) -> Result<(), Error> {
     for disk in disks {
-        settle(cx, vmid, qmp, std::slice::from_ref(disk), snapshot).await?;
+        settle(cx, vmid, qmp, disk, what).await?;
         let chain = look(cx, vmid, qmp, disk).await?;
+        if chain.is_behind {
+            return Err(unsettled(disk));
+        }
         let mut paused = false;
         let gone = async {
-            if let Some(at) = chain.place_of(snapshot) {
-                merge(cx, qmp, disk, &chain, at, &mut paused).await?;
+            if let Some(at) = chain.place_of(what.0) {
+                let merge = match what.1 {
+                    // What is taken back is nearly empty, and the guest goes back to its file.
+                    Change::Making => Merge::Down,
+                    Change::Deleting => Merge::of(&chain.names, at),
+                };
+                merge_at(cx, qmp, disk, &chain, (at, merge), &mut paused).await?;
             }
-            follow(cx, qmp, disk, snapshot).await
+            follow(qmp, disk, what.0).await
         };
         let gone = gone.await;
         if paused {
-            // Whether QEMU has left the disk's own layer or not: names and nodes agree before it writes.
-            settle(cx, vmid, qmp, std::slice::from_ref(disk), snapshot).await?;
+            // Whether QEMU has changed its chain or not: names and nodes agree before it writes.
+            settle(cx, vmid, qmp, disk, what).await?;
             qmp.cont().await.map_err(qmp_failed)?;
             // Of a guest that stands still QEMU closes no descriptors.
             close_unused(qmp, disk).await?;
@@ -232,11 +269,9 @@ fn job_of(cx: &Cx, disk: &Layered) -> String {
 }
 
 async fn look(cx: &Cx, vmid: VmId, qmp: &Qmp, disk: &Layered) -> Result<Chain, Error> {
-    let storage = cx.node.storage(disk.volume.storage()).await?;
-    let snapshots = snapshots_of(&*storage, &disk.volume)?;
-    let names = snapshots.layers(disk.volume.name()).await?;
+    let names = disk.snapshots()?.layers(disk.name()).await?;
     let spec = cx.node.attach_to_running(vmid, &disk.volume).await?;
-    let nodes = qmp.layers(&node_name(disk.slot)).await;
+    let nodes = qmp.layers(&disk.node()).await;
     let nodes = nodes.map_err(qmp_failed)?;
     // Both with what it is a linked clone of.
     let (named, open) = (spec.layers().count(), nodes.len());
@@ -251,28 +286,29 @@ async fn look(cx: &Cx, vmid: VmId, qmp: &Qmp, disk: &Layered) -> Result<Chain, E
     })
 }
 
-/// Has QEMU merge the layer at this place. The names stay. `paused` says whether the guest, which
-/// executed, was paused for it.
-async fn merge(
+/// Has QEMU merge the layer at this place. The names stay, but for a header. `paused` says whether the
+/// guest, which executed, was paused for it.
+async fn merge_at(
     cx: &Cx,
     qmp: &Qmp,
     disk: &Layered,
     chain: &Chain,
-    at: usize,
+    (at, merge): (usize, Merge),
     paused: &mut bool,
 ) -> Result<(), Error> {
+    check_mergeable(qmp, disk).await?;
     let (names, nodes) = (&chain.names, &chain.nodes);
-    let (id, device) = (job_of(cx, disk), node_name(disk.slot));
+    let id = job_of(cx, disk);
     let mut said = qmp.events();
-    let begun = match Merge::of(names, at) {
+    let begun = match merge {
         Merge::Up => {
-            qmp.merge_up(LayerMerge {
+            let merge = LayerMerge {
                 job: &id,
                 top: &nodes[at - 1],
                 base: &nodes[at + 1],
                 words: names[at].backing.as_deref(),
-            })
-            .await
+            };
+            qmp.merge_up(merge).await
         }
         Merge::Down => {
             let merge = LayerMerge {
@@ -284,46 +320,57 @@ async fn merge(
                     .checked_sub(2)
                     .and_then(|above| names[above].backing.as_deref()),
             };
-            qmp.merge_down(&device, merge).await
+            qmp.merge_down(&disk.node(), merge).await
         }
     };
     begun.map_err(qmp_failed)?;
-    let moves = at == 1 && Merge::of(names, at) == Merge::Down;
-    if moves && until_ready(cx, qmp, &id).await? {
-        if qmp.status().await.map_err(qmp_failed)?.state == "running" {
-            *paused = true;
-            qmp.pause().await.map_err(qmp_failed)?;
+    let has_all = |job: &Job| matches!(job.state, JobState::Ready | JobState::Pending);
+    if let Some(job) = wait(cx, qmp, &id, has_all).await? {
+        let state = qmp.status().await.map_err(qmp_failed)?.state;
+        *paused = state == "running";
+        // It writes out everything, too, also where the guest stands still already.
+        qmp.pause().await.map_err(qmp_failed)?;
+        if job.state == JobState::Ready {
+            qmp.complete_job(&id).await.map_err(qmp_failed)?;
+            wait(cx, qmp, &id, |job| job.state == JobState::Pending).await?;
         }
-        qmp.complete_job(&id).await.map_err(qmp_failed)?;
+        qmp.finalize_job(&id).await.map_err(qmp_failed)?;
     }
-    until_gone(cx, qmp, &id).await?;
-    let left = qmp.layers(&device).await.map_err(qmp_failed)?;
-    match left.len() < nodes.len() {
-        true => Ok(()),
-        false => Err(why_it_failed(cx, &mut said, &id).await),
+    wait(cx, qmp, &id, |_| false).await?;
+    // The header is on the disk before a file goes.
+    qmp.pause().await.map_err(qmp_failed)?;
+    outcome(cx, &mut said, &id).await
+}
+
+/// Refuses a disk whose files QEMU cannot write, and a guest that could wake up between a change of
+/// QEMU's chain and of the names.
+async fn check_mergeable(qmp: &Qmp, disk: &Layered) -> Result<(), Error> {
+    if disk.is_read_only {
+        let volume = &disk.volume;
+        let text = format!("'{volume}' is read-only for the guest: stop it first");
+        return Err(Error::conflict(text));
+    }
+    let state = qmp.status().await.map_err(qmp_failed)?.state;
+    match state.as_str() {
+        "suspended" => Err(Error::conflict(
+            "the guest sleeps, and could wake up meanwhile: wake or stop it first",
+        )),
+        _ => Ok(()),
     }
 }
 
-/// Waits until a job has all, or until it is gone, which is false.
-async fn until_ready(cx: &Cx, qmp: &Qmp, id: &str) -> Result<bool, Error> {
-    wait(cx, qmp, id, |job| job.state == JobState::Ready).await
-}
-
-async fn until_gone(cx: &Cx, qmp: &Qmp, id: &str) -> Result<(), Error> {
-    wait(cx, qmp, id, |_| false).await.map(drop)
-}
-
+/// Waits until a job has come so far; none where it is gone before.
 async fn wait(
     cx: &Cx,
     qmp: &Qmp,
     id: &str,
     is_enough: impl Fn(&Job) -> bool,
-) -> Result<bool, Error> {
+) -> Result<Option<Job>, Error> {
     let mut events = qmp.events();
     let mut looks = 0_u32;
     while let Some(job) = job(qmp, id).await? {
         if is_enough(&job) {
-            return Ok(true);
+            return Ok(Some(job));
         }
         looks += 1;
         if looks.is_multiple_of(TELL_EVERY) {
@@ -332,40 +379,42 @@ async fn wait(
         }
         until_jobs_change(cx, &mut events).await;
     }
-    Ok(false)
+    Ok(None)
 }
 
-/// What QEMU said of a job that is gone.
-async fn why_it_failed(cx: &Cx, said: &mut Events, id: &str) -> Error {
+/// How a job that is gone has ended, by what QEMU said of it.
+async fn outcome(cx: &Cx, said: &mut Events, id: &str) -> Result<(), Error> {
+    let failed = |why: &str| Err(Error::unavailable(format!("the merge failed: {why}")));
     let of_job = async {
         loop {
             let event = said.next().await?;
-            if event.name.starts_with("BLOCK_JOB_C") && event.data["device"] == id {
-                let why = event.data["error"].as_str().unwrap_or("it was cancelled");
-                return Ok::<_, QmpError>(why.to_owned());
+            if event.data["device"] == id && event.name.starts_with("BLOCK_JOB_C") {
+                return Ok::<_, QmpError>(event);
             }
         }
     };
-    let why = tokio::select! {
+    let event = tokio::select! {
         biased;
-        why = of_job => why.unwrap_or_else(|error| Error::chain(&error)),
-        () = cx.clock.sleep(LOOK) => "QEMU does not say why".to_owned(),
+        event = of_job => event.map_err(qmp_failed)?,
+        () = cx.clock.sleep(LOOK) => return failed("QEMU does not say how it ended"),
     };
-    Error::unavailable(format!("the merge failed: {why}"))
+    match event.data["error"].as_str() {
+        Some(why) => failed(why),
+        None if event.name == "BLOCK_JOB_COMPLETED" => Ok(()),
+        None => failed("it was cancelled"),
+    }
 }
 
 /// Closes what QEMU has left, then gives the files their names.
-async fn follow(cx: &Cx, qmp: &Qmp, disk: &Layered, snapshot: &str) -> Result<(), Error> {
+async fn follow(qmp: &Qmp, disk: &Layered, snapshot: &str) -> Result<(), Error> {
     close_unused(qmp, disk).await?;
-    let storage = cx.node.storage(disk.volume.storage()).await?;
-    let snapshots = snapshots_of(&*storage, &disk.volume)?;
-    Ok(snapshots.follow(disk.volume.name(), snapshot).await?)
+    Ok(disk.snapshots()?.follow(disk.name(), snapshot).await?)
 }
 
 /// Removes the nodes of a drive that are not in its chain, and the descriptors that none of its nodes
 /// uses.
 async fn close_unused(qmp: &Qmp, disk: &Layered) -> Result<(), Error> {
-    let used = qmp.layers(&node_name(disk.slot)).await;
+    let used = qmp.layers(&disk.node()).await;
     let used = used.map_err(qmp_failed)?;
     let is_used = |name: &String| used.iter().any(|top| top == name || file_of(top) == *name);
     let existing = qmp.block_nodes().await.map_err(qmp_failed)?;

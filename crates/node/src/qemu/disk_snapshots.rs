@@ -4,13 +4,14 @@
 use guest::qemu::block::node_name;
 use guest::qemu::{NewLayer, Qmp, VmConfig};
 use model::qemu::DriveSlot;
-use model::{Error, VmId};
+use model::{Error, ErrorKind, VmId};
 use storage::SnapshotMaker;
 use tasks::TaskContext;
 
 use crate::NodeContext;
 use crate::guests::disk_snapshots::snapshots_of;
 use crate::guests::disks::Disk;
+pub(crate) use crate::qemu::chains::Change;
 use crate::qemu::{chains, drives};
 use crate::tasks::qmp_failed;
 
@@ -29,13 +30,28 @@ impl NodeContext {
     /// executes: one that a storage makes shows what was flushed until then, and to take back a layer
     /// QEMU has to leave the one that the guest writes to.
     pub(crate) async fn may_pause(&self, vmid: VmId, disks: &[Disk]) -> Result<bool, Error> {
-        let by = self.by_maker(disks).await?;
+        let by = self.by_maker(&self.reachable(disks).await?).await?;
         let is_needed = !by.storage.is_empty() || !by.chain.is_empty();
         if !is_needed || !self.running.is_running(vmid).await? {
             return Ok(false);
         }
         let status = self.running.qmp(vmid).await?.status().await;
         Ok(status.map_err(qmp_failed)?.state == "running")
+    }
+
+    /// Those disks whose storages are still configured.
+    async fn reachable(&self, disks: &[Disk]) -> Result<Vec<Disk>, Error> {
+        let mut found = Vec::new();
+        for disk in disks {
+            match self.storage(disk.1.storage()).await {
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                storage => {
+                    storage?;
+                    found.push(disk.clone());
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The disks by what makes their snapshots.
@@ -122,7 +138,7 @@ pub(crate) async fn delete_disk_snapshots(
     cx: &Cx,
     vmid: VmId,
     disks: &[Disk],
-    name: &str,
+    (name, change): (&str, Change),
 ) -> Result<(), Error> {
     let node = &cx.node;
     if !node.running.is_running(vmid).await? {
@@ -134,26 +150,29 @@ pub(crate) async fn delete_disk_snapshots(
     let qmp = node.running.qmp(vmid).await?;
     let (layered, closed) = chains::open_ones(cx, vmid, &qmp, &by.chain).await?;
     node.delete_by_storage(&closed, name).await?;
-    chains::delete(cx, vmid, &qmp, &layered, name).await
+    chains::remove(cx, vmid, &qmp, &layered, (name, change)).await
 }
 
 /// Ends what was begun at the disks of a guest, and lets it execute again if it may have been left
-/// paused: once the names of its disks' layers are those of what it writes to.
+/// paused: once the names of its disks' layers are those of what it writes to. Storages that are gone are
+/// passed over.
 pub(crate) async fn leave_disks(
     cx: &Cx,
     vmid: VmId,
     disks: &[Disk],
-    name: &str,
+    (name, change): (&str, Change),
     may_be_paused: bool,
 ) -> Result<(), Error> {
     let node = &cx.node;
     if !node.running.is_running(vmid).await? {
         return Ok(());
     }
-    let by = node.by_maker(disks).await?;
+    let by = node.by_maker(&node.reachable(disks).await?).await?;
     let qmp = node.running.qmp(vmid).await?;
     let (layered, _) = chains::open_ones(cx, vmid, &qmp, &by.chain).await?;
-    chains::settle(cx, vmid, &qmp, &layered, name).await?;
+    for disk in &layered {
+        chains::settle(cx, vmid, &qmp, disk, (name, change)).await?;
+    }
     match qmp.status().await.map_err(qmp_failed)?.state.as_str() {
         "paused" if may_be_paused => qmp.cont().await.map_err(qmp_failed),
         _ => Ok(()),

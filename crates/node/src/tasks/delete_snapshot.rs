@@ -99,6 +99,10 @@ impl<T: DeletesSnapshot> Step<T> for DeleteDisks {
 
     async fn act(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let deleted = task.delete_disks(cx).await;
+        if deleted.is_err() && task.force() {
+            // What is left behind must not be what the guest writes to under another name.
+            task.leave_disks(cx).await?;
+        }
         task.tolerate(cx, deleted).await
     }
 

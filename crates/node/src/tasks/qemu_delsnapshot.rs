@@ -16,7 +16,7 @@ use super::delete_snapshot::{DeleteDisks, DeletesSnapshot, Forget, Mark, check_d
 use super::{guest_object, memory};
 use crate::NodeContext;
 use crate::guests::disks::Disk;
-use crate::qemu::disk_snapshots::{delete_disk_snapshots, leave_disks};
+use crate::qemu::disk_snapshots::{Change, delete_disk_snapshots, leave_disks};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QemuDelsnapshot {
@@ -96,16 +96,20 @@ impl DeletesSnapshot for QemuDelsnapshot {
     }
 
     async fn delete_disks(&self, cx: &Cx) -> Result<(), Error> {
-        delete_disk_snapshots(cx, self.vmid, &self.disks, &self.name).await
+        let what = (self.name.as_str(), Change::Deleting);
+        delete_disk_snapshots(cx, self.vmid, &self.disks, what).await
     }
 
     async fn choose_more(&mut self, cx: &Cx) -> Result<(), Error> {
-        self.pauses = cx.node.may_pause(self.vmid, &self.disks).await?;
+        // A snapshot of a guest that does not answer can still be forgotten.
+        let found = cx.node.may_pause(self.vmid, &self.disks).await;
+        self.pauses = found.unwrap_or(false);
         Ok(())
     }
 
     async fn leave_disks(&self, cx: &Cx) -> Result<(), Error> {
-        leave_disks(cx, self.vmid, &self.disks, &self.name, self.pauses).await
+        let what = (self.name.as_str(), Change::Deleting);
+        leave_disks(cx, self.vmid, &self.disks, what, self.pauses).await
     }
 }
 

@@ -18,7 +18,7 @@ use super::memory::{
     AllocateMemory, FinishMemory, NewMemory, SaveMemory, SavesMemory, plan_memory,
 };
 use crate::guests::disks::Disk;
-use crate::qemu::disk_snapshots::{delete_disk_snapshots, leave_disks, snapshot_disks};
+use crate::qemu::disk_snapshots::{Change, delete_disk_snapshots, leave_disks, snapshot_disks};
 use crate::{Freeze, NodeContext};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -164,11 +164,14 @@ impl Step<QemuSnapshot> for SnapshotDisks {
     }
 
     async fn undo(&self, cx: &Cx, task: &QemuSnapshot) -> Result<(), Error> {
-        if task.pauses {
-            leave_disks(cx, task.vmid, &task.disks, &task.name, true).await?;
-        }
+        let what = (task.name.as_str(), Change::Making);
+        let left = match task.pauses {
+            true => leave_disks(cx, task.vmid, &task.disks, what, true).await,
+            false => Ok(()),
+        };
         thaw(cx, task.vmid).await;
-        delete_disk_snapshots(cx, task.vmid, &task.disks, &task.name).await
+        left?;
+        delete_disk_snapshots(cx, task.vmid, &task.disks, what).await
     }
 }
 

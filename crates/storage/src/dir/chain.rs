@@ -185,6 +185,14 @@ impl Place for Beside<'_> {
         self.put(&self.new_layer(), &self.image).await
     }
 
+    async fn all(&self) -> Result<Vec<String>, StorageError> {
+        let folder = self.image.parent().unwrap_or(&self.image);
+        let entries = self.host().list(folder).await;
+        let entries = entries.map_err(|source| self.failed(source))?;
+        let names = entries.iter().map(|entry| entry.name.as_str());
+        Ok(names.filter_map(|name| self.snapshot(name)).collect())
+    }
+
     async fn remove_new(&self) -> Result<(), StorageError> {
         self.removed(&self.new_layer()).await.map(drop)
     }
@@ -226,6 +234,7 @@ impl Place for Beside<'_> {
     }
 
     fn broken(&self, why: String) -> StorageError {
-        self.dir.inactive(format!("'{}': {why}", self.name))
+        let storage = self.dir.config().id();
+        StorageError::Refused(format!("the layers of '{storage}:{}': {why}", self.name))
     }
 }

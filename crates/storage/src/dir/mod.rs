@@ -193,7 +193,7 @@ impl Dir {
         };
         let header = inspect(&self.host, &self.path_of(&location), format).await;
         let header = header.map_err(|source| self.failed(source))?;
-        let backing = match self.chain_of(name)? {
+        let backing = match self.chain_of_image(name)? {
             Some(chain) => crate::chain::lowest(&chain).await?,
             None => header.backing,
         };
@@ -494,6 +494,12 @@ impl Storage for Dir {
             let id = self.config.id();
             let text = format!("base volume '{id}:{name}' cannot be written to");
             return Err(StorageError::Refused(text));
+        }
+        if let Some(chain) = self.chain_of_image(name)?
+            && !mode.is_read_only()
+        {
+            // A node that died while it made a snapshot may have left it without its name.
+            crate::chain::restore(&chain, None).await?;
         }
         if !self.is_there(&self.path_of(&location)).await? {
             return Err(self.no_volume(name));

@@ -14,8 +14,8 @@ use crate::{
 impl Snapshots for Dir {
     fn maker(&self, name: &str) -> Option<SnapshotMaker> {
         let (_, format) = self.locate_image(name).ok()?;
-        let maker = match self.options.snapshot_as_volume_chain {
-            Some(true) => SnapshotMaker::Chain,
+        let maker = match self.chain_of(name) {
+            Ok(Some(_)) => SnapshotMaker::Chain,
             _ => SnapshotMaker::Qemu,
         };
         (format == BlockFormat::Qcow2).then_some(maker)
@@ -127,7 +127,7 @@ impl Snapshots for Dir {
 
     async fn restore(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
         match self.chain_of(name)? {
-            Some(place) => chain::restore(&place, snapshot).await.map(drop),
+            Some(place) => chain::restore(&place, Some(snapshot)).await.map(drop),
             None => Err(no_layers(name)),
         }
     }

@@ -9,7 +9,10 @@ use storage::{AttachMode, Attacher, ContentType, LinkedClones, Snapshots, Storag
 use crate::bed::{Bed, guest, vmid};
 pub(crate) use crate::broken::every_call_may_break;
 use crate::images::{MIB, SIZE, assert_empty, assert_holds, holds, make, us, write};
-pub(crate) use crate::layers::{layers_are_merged_up_and_down, layers_of_others_are_not_believed};
+pub(crate) use crate::layers::{
+    a_name_that_was_lost_is_given_back, layers_are_merged_up_and_down,
+    layers_of_others_are_not_believed,
+};
 
 fn snapshots(storage: &dyn Storage) -> &dyn Snapshots {
     storage.snapshots().expect("it has snapshots")

@@ -1,9 +1,10 @@
 //! Snapshots as layers: what only they promise.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use model::BlockSpec;
-use storage::{AttachMode, Layer, LinkedClones, Snapshots, Storage};
+use storage::{AttachMode, ContentType, Layer, LinkedClones, Snapshots, Storage, StorageSpec};
 
 use crate::bed::{Bed, guest, vmid};
 use crate::images::{MIB, SIZE, assert_empty, holds_at, make, us, write_at};
@@ -41,6 +42,39 @@ async fn written_between(storage: &dyn Storage, name: &str, snapshots_of: &[&str
     write_at(storage, name, snapshots_of.len() as u64 * MIB, 0x77).await;
 }
 
+/// Deletes the four snapshots of an image, in the middle first, and reads all that is left each time.
+async fn all_are_deleted(storage: &dyn Storage, name: &str, beneath: u8) {
+    let now = [
+        (0, 1),
+        (MIB, 2),
+        (2 * MIB, 3),
+        (3 * MIB, 4),
+        (4 * MIB, 0x77),
+    ];
+    let then = [(0, 1), (MIB, 2), (2 * MIB, 3), (3 * MIB, 0)];
+    let beneath = [(5 * MIB, beneath)];
+    let steps: [(&str, &[&str]); 4] = [
+        ("two", &["one", "in-between", "last"]),
+        ("one", &["in-between", "last"]),
+        ("last", &["in-between"]),
+        ("in-between", &[]),
+    ];
+    let all = snapshots(storage);
+    for (deleted, left) in steps {
+        assert!(all.delete_snapshot(name, deleted).await.unwrap());
+        assert!(!all.delete_snapshot(name, deleted).await.unwrap());
+        assert_eq!(kept(storage, name).await, left, "without {deleted}");
+        let spec = attached(storage, name).await;
+        let is_whole = holds_at(&spec, &now) && holds_at(&spec, &beneath);
+        assert!(is_whole, "without {deleted}");
+        if left.contains(&"in-between") {
+            let spec = at_snapshot(storage, name, "in-between").await;
+            let is_whole = holds_at(&spec, &then) && holds_at(&spec, &beneath);
+            assert!(is_whole, "'in-between' without {deleted}");
+        }
+    }
+}
+
 /// Four snapshots, one of a name with hyphens, of an image and of a linked clone that grow afterwards:
 /// those in the middle, the oldest and the newest are deleted.
 pub(crate) async fn layers_are_merged_up_and_down(bed: &Bed) {
@@ -53,65 +87,65 @@ pub(crate) async fn layers_are_merged_up_and_down(bed: &Bed) {
     let clone = clone.await.unwrap();
     clones(storage).create_clone(&base, &clone).await.unwrap();
     let plain = make(storage, bed.format).await;
-    for name in [&clone, &plain] {
-        let is_clone = *name == clone;
+    for (name, beneath) in [(&clone, 0x55), (&plain, 0)] {
         written_between(storage, name, &["one", "two", "in-between", "last"]).await;
         // Through its layers a clone is still listed by the name that says what it is a clone of.
-        let info = storage.list(None).await.unwrap();
-        assert!(info.iter().any(|volume| volume.name == **name), "{info:?}");
-        assert_eq!(
-            info.len(),
-            3 - usize::from(is_clone) + usize::from(is_clone)
+        let listed = storage.list(None).await.unwrap();
+        assert!(
+            listed.iter().any(|volume| volume.name == *name),
+            "{listed:?}"
         );
+        assert_eq!(listed.len(), 3, "{listed:?}");
         storage.resize(name, 2 * SIZE).await.unwrap();
-        let now = [
-            (0, 1),
-            (MIB, 2),
-            (2 * MIB, 3),
-            (3 * MIB, 4),
-            (4 * MIB, 0x77),
-        ];
-        let beneath = [(5 * MIB, if is_clone { 0x55 } else { 0 })];
-        let steps: [(&str, &[&str]); 4] = [
-            ("two", &["one", "in-between", "last"]),
-            ("one", &["in-between", "last"]),
-            ("last", &["in-between"]),
-            ("in-between", &[]),
-        ];
-        for (deleted, left) in steps {
-            assert!(
-                snapshots(storage)
-                    .delete_snapshot(name, deleted)
-                    .await
-                    .unwrap()
-            );
-            assert!(
-                !snapshots(storage)
-                    .delete_snapshot(name, deleted)
-                    .await
-                    .unwrap()
-            );
-            assert_eq!(kept(storage, name).await, left, "without {deleted}");
-            let spec = attached(storage, name).await;
-            assert!(
-                holds_at(&spec, &now) && holds_at(&spec, &beneath),
-                "without {deleted}"
-            );
-            if left.contains(&"in-between") {
-                let spec = at_snapshot(storage, name, "in-between").await;
-                let then = [(0, 1), (MIB, 2), (2 * MIB, 3), (3 * MIB, 0)];
-                assert!(
-                    holds_at(&spec, &then) && holds_at(&spec, &beneath),
-                    "without {deleted}"
-                );
-            }
-        }
+        all_are_deleted(storage, name, beneath).await;
         let info = storage.stat(name).await.unwrap().unwrap();
         assert_eq!(info.size, 2 * SIZE);
     }
     for name in [&clone, &plain, &base] {
         assert!(storage.free(name).await.unwrap());
     }
+    assert_empty(storage).await;
+}
+
+/// Writes into an image's header what is below it.
+fn forge(words: &str, image: &Path) {
+    let how = [
+        "rebase", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", words,
+    ];
+    let forged = Command::new("qemu-img").args(how).arg(image).status();
+    assert!(forged.unwrap().success());
+}
+
+fn bed_root(bed: &Bed) -> PathBuf {
+    match &bed.config.spec {
+        StorageSpec::Dir(spec) => PathBuf::from(&spec.path),
+        other => panic!("{:?} is no folder", other.kind()),
+    }
+}
+
+/// Of two snapshots, the older does not take the name of an image that lost it while the newer one
+/// was being made; the next attacher gives it to the newer one.
+pub(crate) async fn a_name_that_was_lost_is_given_back(bed: &Bed) {
+    let storage = &*bed.active().await;
+    let name = make(storage, bed.format).await;
+    written_between(storage, &name, &["a", "b"]).await;
+    let file = storage.path(&name).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let refused = snapshots(storage).delete_snapshot(&name, "a").await;
+    let text = refused.unwrap_err().to_string();
+    assert!(
+        text.ends_with("it is missing, and has the snapshots 'b' above it"),
+        "{text}"
+    );
+    let spec = storage.attach(&name, AttachMode::Exclusive, &us()).await;
+    assert!(holds_at(&spec.unwrap(), &[(0, 1), (MIB, 2)]));
+    assert_eq!(kept(storage, &name).await, ["a"]);
+    // What is in no chain goes with its image.
+    let beside = file.with_file_name(format!("snap-z-{}", file.file_name().unwrap().display()));
+    std::fs::copy(&file, &beside).unwrap();
+    storage.detach(&name, &us()).await.unwrap();
+    assert!(storage.free(&name).await.unwrap());
+    assert!(!beside.exists());
     assert_empty(storage).await;
 }
 
@@ -130,15 +164,26 @@ pub(crate) async fn layers_of_others_are_not_believed(bed: &Bed) {
         "../100/snap-one-vm-100-disk-0.qcow2".to_owned(),
         format!("snap-../x-{}", file(&own).file_name().unwrap().display()),
     ] {
-        let forged = std::process::Command::new("qemu-img")
-            .args([
-                "rebase", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", &words,
-            ])
-            .arg(file(&own))
-            .status();
-        assert!(forged.unwrap().success());
+        forge(&words, &file(&own));
         assert_eq!(kept(storage, &own).await, [""; 0], "{words}");
         assert_eq!(attached(storage, &own).await.backing, None, "{words}");
+    }
+    // Neither a circle nor an image without an owner hides the others.
+    let circle = make(storage, bed.format).await;
+    written_between(storage, &circle, &["x"]).await;
+    let layer = format!("snap-x-{}", file(&circle).file_name().unwrap().display());
+    forge(&layer, &file(&circle).with_file_name(&layer));
+    std::fs::create_dir_all(bed_root(bed).join("import")).unwrap();
+    std::fs::copy(file(&own), bed_root(bed).join("import/x.qcow2")).unwrap();
+    let info = storage.stat("import/x.qcow2").await.unwrap().unwrap();
+    assert_eq!(info.size, SIZE);
+    assert!(snapshots(storage).layers(&circle).await.is_err());
+    assert_eq!(
+        storage.list(Some(ContentType::Images)).await.unwrap().len(),
+        3
+    );
+    for name in ["import/x.qcow2", &circle] {
+        assert!(storage.free(name).await.unwrap());
     }
     let layers = snapshots(storage).layers(&other).await.unwrap();
     let found: Vec<Layer> = layers.into_iter().map(|found| found.layer).collect();

@@ -102,7 +102,11 @@ conforms! { lab lab_lvm, Bed::lvm, [
 ] }
 
 // Snapshots as layers, on servers too.
-conforms! { dir_layers, Bed::chain, [layers_are_merged_up_and_down, layers_of_others_are_not_believed] }
+conforms! { dir_layers, Bed::chain, [
+    layers_are_merged_up_and_down,
+    layers_of_others_are_not_believed,
+    a_name_that_was_lost_is_given_back,
+] }
 conforms! { lab lab_nfs_chain, Bed::nfs_chain, [
     snapshots_keep_what_was_and_roll_back,
     a_snapshot_is_read_while_its_image_changes,

@@ -27,6 +27,8 @@ pub(super) struct Machine {
     /// Jobs that were not dismissed, with their states; for some also the node that takes another
     /// one's place in the end.
     jobs: BTreeMap<String, (&'static str, Option<Replacement>)>,
+    /// What is still to be said.
+    pub(super) events: Vec<Value>,
 }
 
 /// The target of a mirror, or the layer that a drive moves down to.
@@ -34,6 +36,8 @@ pub(super) struct Machine {
 struct Replacement {
     by: String,
     replaces: String,
+    /// The job says that it has ended, and is gone.
+    dismisses_itself: bool,
 }
 
 /// A migration that advances with each query.
@@ -205,29 +209,11 @@ impl Machine {
                     all.insert(name);
                 }));
             }
-            "blockdev-mirror" if given["replaces"].is_null() => {
-                return Some(self.start_job(given, "ready", None));
-            }
-            "blockdev-mirror" => {
-                let [target, replaces] = ["target", "replaces"].map(|name| text(&given[name]));
-                let by = target;
-                return Some(self.start_job(given, "ready", Some(Replacement { by, replaces })));
-            }
+            "blockdev-mirror" => return Some(self.mirror(given)),
             "job-complete" => {
                 let missing = || refused(format!("Job '{id}' not found"));
-                return Some(match self.jobs.get_mut(&id) {
-                    None => Err(missing()),
-                    Some(job) if job.0 == "ready to move" => {
-                        // Such a job dismisses itself.
-                        let moved = self.finalize(&id);
-                        self.jobs.remove(&id);
-                        moved
-                    }
-                    Some(job) => {
-                        job.0 = "pending";
-                        Ok(())
-                    }
-                });
+                let job = self.jobs.get_mut(&id);
+                return Some(job.ok_or_else(missing).map(|job| job.0 = "pending"));
             }
             "block-commit" => return Some(self.merge_down(given)),
             "job-finalize" => return Some(self.finalize(&id)),
@@ -327,12 +313,29 @@ impl Machine {
         Ok(())
     }
 
+    fn mirror(&mut self, given: &Value) -> Result<(), Refusal> {
+        let [by, replaces] = ["target", "replaces"].map(|name| text(&given[name]));
+        let replacement = Replacement {
+            by,
+            replaces,
+            dismisses_itself: false,
+        };
+        let replaces_one = !given["replaces"].is_null();
+        self.start_job(given, "ready", replaces_one.then_some(replacement))
+    }
+
     fn finalize(&mut self, id: &str) -> Result<(), Refusal> {
         let missing = || refused(format!("Job '{id}' not found"));
         let job = self.jobs.get_mut(id).ok_or_else(missing)?;
         job.0 = "concluded";
         if let Some(replacement) = job.1.clone() {
             self.replace(&replacement.replaces, &replacement.by);
+            if replacement.dismisses_itself {
+                self.jobs.remove(id);
+                let data = json!({"device": id, "type": "commit"});
+                self.events
+                    .push(json!({"event": "BLOCK_JOB_COMPLETED", "data": data}));
+            }
         }
         Ok(())
     }
@@ -359,7 +362,12 @@ impl Machine {
             return Err(refused(format!("'{base}' is not below '{top}'")));
         }
         let (by, replaces) = (base, top);
-        self.start_job(given, "ready to move", Some(Replacement { by, replaces }))
+        let replacement = Replacement {
+            by,
+            replaces,
+            dismisses_itself: true,
+        };
+        self.start_job(given, "ready", Some(replacement))
     }
 
     /// A row of `query-blockstats`: a node with what is below it.

@@ -12,14 +12,14 @@ pub struct NewLayer {
     pub layer: String,
 }
 
-/// A layer that is merged with another one, by the names of nodes. The job dismisses itself: until it is
-/// dismissed, one that has ended keeps a node without what was below it, and QEMU 7.2 dies of listing
-/// that.
+/// A layer that is merged with another one, by the names of nodes. The job waits for `finalize_job`, then
+/// dismisses itself: until it is dismissed, one that has ended keeps a node without what was below it, and
+/// QEMU 7.2 dies of listing that.
 #[derive(Debug, Clone, Copy)]
 pub struct LayerMerge<'a> {
     pub job: &'a str,
     pub top: &'a str,
-    /// What is left below the result.
+    /// What takes in the others, or is left below the result.
     pub base: &'a str,
     /// What the header says of it that names it.
     pub words: Option<&'a str>,
@@ -53,6 +53,7 @@ impl Qmp {
             "device": device_node,
             "top-node": merge.top,
             "base-node": merge.base,
+            "auto-finalize": false,
         });
         if let Some(words) = merge.words {
             arguments["backing-file"] = words.into();
@@ -69,6 +70,7 @@ impl Qmp {
             "device": merge.top,
             "base-node": merge.base,
             "backing-file": merge.words,
+            "auto-finalize": false,
         });
         self.execute_within("block-stream", arguments, SLOW)
             .await

@@ -255,28 +255,7 @@ impl Ground {
                     Act::Clone(number) => copy(&[&image, &path(&clone(number))]),
                 };
             }
-            Self::Layers(folder) => {
-                let path = |name: &str| text(&folder.path().join("images/101").join(name));
-                let layer = format!("snap-hand-{image}.qcow2");
-                let image = path(&format!("{image}.qcow2"));
-                let create = |on: &str, name: &str| {
-                    let how = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b"];
-                    run("qemu-img", &[&how[..], &[on, name]].concat())
-                };
-                match act {
-                    Act::Snapshot => {
-                        run("mv", &[&image, &path(&layer)]);
-                        create(&layer, &image)
-                    }
-                    Act::Rollback => create(&layer, &image),
-                    Act::Remove => {
-                        run("qemu-img", &["commit", "-q", "-d", &image]);
-                        run("mv", &[&path(&layer), &image])
-                    }
-                    Act::Base => String::new(),
-                    Act::Clone(number) => create(&image, &path(&clone(number))),
-                };
-            }
+            Self::Layers(folder) => layers_by_hand(&folder.path().join("images/101"), act, image),
             Self::Zfs(dataset) => {
                 let of = format!("{dataset}/{snapshot}");
                 match act {
@@ -400,6 +379,29 @@ fn of_thin(name: &str) -> String {
         Some((image, snapshot)) => format!("{image}@{snapshot}"),
         None => name.to_owned(),
     }
+}
+
+fn layers_by_hand(folder: &Path, act: Act, image: &str) {
+    let path = |name: &str| text(&folder.join(name));
+    let layer = format!("snap-hand-{image}.qcow2");
+    let image = path(&format!("{image}.qcow2"));
+    let create = |on: &str, name: &str| {
+        let how = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b"];
+        run("qemu-img", &[&how[..], &[on, name]].concat())
+    };
+    match act {
+        Act::Snapshot => {
+            run("mv", &[&image, &path(&layer)]);
+            create(&layer, &image)
+        }
+        Act::Rollback => create(&layer, &image),
+        Act::Remove => {
+            run("qemu-img", &["commit", "-q", "-d", &image]);
+            run("mv", &[&path(&layer), &image])
+        }
+        Act::Base => String::new(),
+        Act::Clone(number) => create(&image, &path(&format!("vm-{number}-by-hand"))),
+    };
 }
 
 /// `snap-one-vm-100-disk-0` is the snapshot `one` of an image.
