@@ -101,7 +101,7 @@ fn folders_of_servers_conform_to_what_storages_promise() {
     let lab = Lab::start(2).unwrap();
     let (server, node) = (lab.node(1), lab.node(2));
     let _disk = serve(&lab, server);
-    conforms(node, "lab_nfs::", "OSTLER_NFS=10.77.0.1:/");
+    conforms(node, "lab_nfs", "OSTLER_NFS=10.77.0.1:/");
     let user = "OSTLER_CIFS_USER=ostler-share:hidden";
     conforms(
         node,
