@@ -134,10 +134,8 @@ pub(super) async fn make_layers(
 ) -> Result<Vec<NewLayer>, Error> {
     let mut made = Vec::new();
     for disk in disks {
-        end_job(cx, qmp, &job_of(cx, disk)).await?;
-        let storage = cx.node.storage(disk.volume.storage()).await?;
-        let snapshots = snapshots_of(&*storage, &disk.volume)?;
-        snapshots.restore(disk.volume.name(), snapshot).await?;
+        // What is made must be possible to be taken back.
+        check_mergeable(qmp, disk).await?;
         let chain = look(cx, vmid, qmp, disk).await?;
         if chain.is_behind {
             return Err(unsettled(disk));

@@ -27,8 +27,15 @@ impl Scene {
         let images = pair.folder.path().join(storage).join("images/100");
         std::fs::create_dir_all(&images).unwrap();
         std::fs::copy(disk, images.join("vm-100-disk-0.qcow2")).unwrap();
-        let second = std::fs::File::create(images.join("vm-100-disk-1.raw")).unwrap();
-        second.set_len(1 << 20).unwrap();
+        let second = match storage {
+            "layers" => "vm-100-disk-1.qcow2",
+            _ => "vm-100-disk-1.raw",
+        };
+        let format = second.rsplit('.').next().unwrap();
+        let path = images.join(second).display().to_string();
+        let create = ["create", "-q", "-f", format, &path, "1M"];
+        let made = Command::new("qemu-img").args(create).status();
+        assert!(made.unwrap().success());
         let options: [(&str, Value); 8] = [
             ("name", "tiny".into()),
             ("memory", "128".into()),
@@ -41,7 +48,7 @@ impl Scene {
             ),
             (
                 "virtio1",
-                format!("{storage}:100/vm-100-disk-1.raw,size=1M").into(),
+                format!("{storage}:100/{second},size=1M").into(),
             ),
             ("boot", "order=virtio0".into()),
         ];
@@ -168,6 +175,45 @@ async fn shared(times: usize) {
     println!("a bare pair of QEMUs: {bare:?}");
     let images = listing(&pair.folder.path().join("shared/images/100"));
     assert_eq!(images, ["vm-100-disk-0.qcow2", "vm-100-disk-1.raw"]);
+}
+
+/// Layers that were made while it ran are opened anew by the target, which makes and merges more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_moves_with_its_layers() {
+    let Some(scene) = Scene::new("layers that move", "layers").await else {
+        return;
+    };
+    let Scene { pair, one, two } = &scene;
+    let mut serial = scene.busy_guest().await;
+    let snapshot = async |at: &Agent, op: &str, name: &str| {
+        let params = json!({"node": at.name.as_str(), "vmid": 100, "snapname": name});
+        let (status, log) = at.task(op, params).await;
+        assert!(status == "OK" || status.starts_with("WARN"), "{status}: {log:?}");
+    };
+    for (from, to, made, gone) in [
+        (one, two, "a", None),
+        (two, one, "b", Some("a")),
+        (one, two, "c", Some("c")),
+    ] {
+        snapshot(from, "qemu_snapshot", made).await;
+        drop(serial);
+        (serial, _) = move_live(from, to, json!({})).await;
+        if let Some(gone) = gone {
+            snapshot(to, "qemu_delsnapshot", gone).await;
+        }
+        verify(&mut serial);
+        serial.ask(WRITE);
+    }
+    verify(&mut serial);
+    assert_eq!(
+        listing(&pair.folder.path().join("layers/images/100")),
+        [
+            "snap-b-vm-100-disk-0.qcow2",
+            "snap-b-vm-100-disk-1.qcow2",
+            "vm-100-disk-0.qcow2",
+            "vm-100-disk-1.qcow2",
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

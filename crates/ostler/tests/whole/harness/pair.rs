@@ -42,7 +42,8 @@ pub struct Agent {
 }
 
 impl Pair {
-    /// The storage `shared`, which both nodes have, and `own1` and `own2`, of `pve1` and `pve2`.
+    /// The storages `shared` and `layers`, which both nodes have, and `own1` and `own2`, of `pve1` and
+    /// `pve2`. Snapshots on `layers` are layers.
     pub async fn new() -> Self {
         let folder = tempfile::Builder::new()
             .prefix("ostler-")
@@ -58,6 +59,7 @@ impl Pair {
         super::open_to_guests(pair.folder.path());
         for (name, node) in [
             ("shared", None),
+            ("layers", None),
             ("own1", Some("pve1")),
             ("own2", Some("pve2")),
         ] {
@@ -66,6 +68,7 @@ impl Pair {
             config.common.nodes = node.map(|node| vec![node.parse().unwrap()]);
             if let (StorageSpec::Dir(spec), None) = (&mut config.spec, node) {
                 spec.shared = Some(true);
+                spec.folder.snapshot_as_volume_chain = (name == "layers").then_some(true);
             }
             let key = storage_key(config.id());
             let commit = Commit::new().put(key, Record::new(config).encode().unwrap());
