@@ -33,6 +33,11 @@ pub fn storage_secret_key(id: &StorageId) -> Key {
     Key::new(format!("secret/storage/{id}")).expect("a storage id is a word of a key")
 }
 
+/// Everything below which storages are.
+pub(crate) fn storages_prefix() -> Prefix {
+    Prefix::below("storage").expect("a constant that is a key")
+}
+
 /// The key of an encrypted storage's own key. It outlives the storage: without it, what is there is
 /// lost.
 pub fn storage_encryption_key(id: &StorageId) -> Key {
@@ -324,8 +329,7 @@ impl Records {
 
     /// All storages, by id.
     pub async fn storages(&self) -> Result<Vec<StorageEntry>, Error> {
-        let prefix = Prefix::below("storage").expect("a constant that is a key");
-        let (entries, _) = list_all(&*self.store, &prefix, self.read).await?;
+        let (entries, _) = list_all(&*self.store, &storages_prefix(), self.read).await?;
         let mut storages = Vec::new();
         for entry in &entries {
             storages.push(self.read_storage(entry).await?);

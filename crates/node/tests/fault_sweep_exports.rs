@@ -66,6 +66,9 @@ fn zfs(files: &mut Disk, command: &Command) -> Output {
             silent(files, command)
         }
         "create" => {
+            for set in ["sharenfs=off", "sharesmb=off", "canmount=on"] {
+                assert!(command.args.iter().any(|word| word == set), "{command:?}");
+            }
             let made = testkit::zfs(files, command);
             if made.success() {
                 files.folder(Path::new(&point));
@@ -238,7 +241,9 @@ async fn export_create() {
     let mut dataset = String::new();
     node.host
         .change_files(|files| dataset = text_of(files, "/zfs/tank:vms"));
-    assert!(dataset.contains("sync=standard"), "{dataset}");
+    for set in ["sync=standard", "sharenfs=off", "sharesmb=off"] {
+        assert!(dataset.contains(set), "{dataset}");
+    }
 }
 
 /// An export that was made before, with nothing in it.
@@ -342,7 +347,7 @@ async fn a_node_or_a_place_that_cannot_serve_says_why() {
     let status = refused(node).await;
     assert_eq!(
         status,
-        "'/data/vz/exports/vms' is there already and is not empty"
+        "'/data/vz/exports/vms' is there already"
     );
 
     let node = exporting(of_tank).await;
@@ -379,6 +384,22 @@ async fn a_node_or_a_place_that_cannot_serve_says_why() {
     );
 }
 
+/// It would be removed with the guest.
+///
+/// covers: S1.9
+#[tokio::test]
+async fn an_export_is_not_called_like_a_volume_of_a_guest() {
+    let node = exporting(of_tank).await;
+    let context = node.context("pve1", &node.host, None).await;
+    for name in ["subvol-100-disk-0", "vm-100-disk-0", "base-100-disk-0", "vm-100-cloudinit"] {
+        let named = Some(name.parse().unwrap());
+        let mut task = ExportCreate::new("tank".parse().unwrap(), named, &[]).unwrap();
+        let refused = task.check(&context).await.err().unwrap();
+        let why = format!("'{name}' is the name of a guest's volume in storage 'tank'");
+        assert!(format!("{refused:?}").contains(&why), "{refused:?}");
+    }
+}
+
 async fn leaves<T>(node: &Node<T>, name: &str) {
     let key = member_key(&name.parse().unwrap());
     node.plain.commit(Commit::new().delete(key)).await.unwrap();
@@ -394,14 +415,27 @@ async fn a_node_alone_exports_to_no_one_unless_networks_are_named() {
         status.contains("say which networks may mount it"),
         "{status}"
     );
-    let all = ["0.0.0.0/0".parse().unwrap()];
-    let refused = ExportCreate::new("tank".parse().unwrap(), None, &all)
-        .err()
-        .unwrap();
-    assert!(
-        format!("{refused:?}").contains("'0.0.0.0/0' is everybody"),
-        "{refused:?}"
-    );
+    let with = |network: &str| {
+        let networks = [network.parse().unwrap()];
+        ExportCreate::new("tank".parse().unwrap(), None, &networks)
+    };
+    for (network, why) in [
+        ("0.0.0.0/0", "is everybody"),
+        ("::/0", "is everybody"),
+        ("0.0.0.0/1", "is larger than a /8"),
+        ("128.0.0.0/1", "is larger than a /8"),
+        ("fc00::/7", "is larger than a /16"),
+        ("8.8.8.0/24", "is no private network"),
+        ("172.0.0.0/8", "is no private network"),
+        ("127.0.0.0/8", "is no private network"),
+        ("2001:db8::/32", "is no private network"),
+    ] {
+        let refused = format!("{:?}", with(network).err().unwrap());
+        assert!(refused.contains(&format!("'{network}' {why}")), "{refused}");
+    }
+    for network in ["10.0.0.0/8", "172.16.0.0/12", "192.168.7.0/24", "fd00:1::/32"] {
+        assert!(with(network).is_ok(), "{network}");
+    }
 }
 
 /// covers: S1.9

@@ -151,14 +151,25 @@ impl Members {
 
     /// Reads the members now, without quorum those of this node's copy.
     pub async fn load(&self) -> Result<Revision, Error> {
-        let (entries, revision) = list_all(&*self.store, &members_prefix(), Read::Local).await?;
-        let members = entries.iter().filter_map(decode);
+        let (members, revision) = self.list().await?;
+        let members = members.into_iter();
         self.replace(|present| {
             *present = members
                 .map(|member| (member.name.clone(), member))
                 .collect();
         });
         Ok(revision)
+    }
+
+    /// The members as this node's copy of the store has them. What is known here stays as it is, which
+    /// may be newer.
+    pub(crate) async fn read(&self) -> Result<Vec<Member>, Error> {
+        Ok(self.list().await?.0)
+    }
+
+    async fn list(&self) -> Result<(Vec<Member>, Revision), Error> {
+        let (entries, revision) = list_all(&*self.store, &members_prefix(), Read::Local).await?;
+        Ok((entries.iter().filter_map(decode).collect(), revision))
     }
 
     /// Keeps the members up to date. Never returns.

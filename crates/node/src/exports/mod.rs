@@ -18,14 +18,20 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use model::{Error, StorageId};
+use ipnet::IpNet;
+use model::{Error, NodeName, Record, StorageId};
 use storage::{Exporter, NfsSpec, StorageConfig, StorageSpec};
+use store::{Read, list_all};
 use sys::{Command, SharedHost, SysError};
 use tracing::warn;
+use uuid::Uuid;
 
 use crate::NodeContext;
 use crate::host::disk_writes::is_final;
-use mounts::Mounts;
+use crate::records::storages_prefix;
+use mounts::{Mount, Mounts};
+use place::is_marked;
+use told::State;
 
 /// All exports of this node; exportfs(8) reads it after `/etc/exports`.
 const FILE: &str = "/etc/exports.d/ostler.exports";
@@ -63,36 +69,84 @@ impl Export {
         })
     }
 
-    /// None without a client: a line without one would export to everybody.
-    fn line(&self, members: &BTreeSet<String>) -> Option<String> {
+    /// Its line of exports(5). Empty without a client: a line without one would export to everybody.
+    /// What is no path, id or network could be read otherwise there, and is refused.
+    fn line(&self, members: &BTreeSet<String>) -> Result<String, String> {
         let Exporter {
-            mount_point, fsid, ..
+            mount_point,
+            fsid,
+            networks,
+            ..
         } = &self.exporter;
-        let clients = with_networks(members, &self.exporter.networks);
+        let path = &self.spec.export;
+        let refused = |what: &str| format!("storage '{}': {what}", self.config.id());
+        if let Some(path) = [path, mount_point].into_iter().find(|path| !is_plain(path)) {
+            return Err(refused(&format!("{path:?} is no path of an export")));
+        }
+        let fsid: Uuid = fsid
+            .parse()
+            .map_err(|_| refused(&format!("{fsid:?} is no UUID")))?;
+        let mut clients = members.clone();
+        for network in networks {
+            let parsed: IpNet = network
+                .parse()
+                .map_err(|_| refused(&format!("{network:?} is no network")))?;
+            clients.insert(parsed.trunc().to_string());
+        }
         if clients.is_empty() {
-            return None;
+            return Ok(String::new());
         }
         let options = format!("{OPTIONS},mountpoint={mount_point},fsid={fsid}");
-        let mut line = self.spec.export.clone();
+        let mut line = path.clone();
         for client in clients {
             line.push_str(&format!(" {client}({options})"));
         }
         line.push('\n');
-        Some(line)
+        Ok(line)
     }
 }
 
+/// Whether a path means itself in a file of exports.
+fn is_plain(path: &str) -> bool {
+    let may_be = |c: char| c.is_ascii_alphanumeric() || "/._+-".contains(c);
+    path.starts_with('/') && path.chars().all(may_be)
+}
+
+/// The exports of all nodes.
+struct Found {
+    exports: Vec<Export>,
+    /// Storages whose records cannot be read, which may be exports.
+    unreadable: BTreeMap<StorageId, String>,
+}
+
 impl NodeContext {
-    /// The exports of all nodes, by the id of their storage.
-    async fn exports_of_all(&self) -> Result<Vec<Export>, Error> {
-        let storages = self.records.local().storages().await?;
-        let configs = storages.into_iter().map(|entry| entry.config);
-        Ok(configs.filter_map(Export::of).collect())
+    /// One record that cannot be read does not hold up the others.
+    async fn exports_of_all(&self) -> Result<Found, Error> {
+        let store = self.records.store();
+        let (entries, _) = list_all(&**store, &storages_prefix(), Read::Local).await?;
+        let mut found = Found {
+            exports: Vec::new(),
+            unreadable: BTreeMap::new(),
+        };
+        for entry in entries {
+            match Record::<StorageConfig>::decode(&entry.value) {
+                Ok(record) => found.exports.extend(Export::of(record.data)),
+                Err(error) => {
+                    let id = entry.key.as_str().rsplit('/').next();
+                    if let Some(id) = id.and_then(|id| id.parse().ok()) {
+                        found.unreadable.insert(id, error.to_string());
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The exports of this node, by the id of their storage.
     pub async fn exports(&self) -> Result<Vec<Export>, Error> {
-        let mut exports = self.exports_of_all().await?;
+        let storages = self.records.local().storages().await?;
+        let configs = storages.into_iter().map(|entry| entry.config);
+        let mut exports: Vec<_> = configs.filter_map(Export::of).collect();
         exports.retain(|export| export.exporter.node == self.name);
         Ok(exports)
     }
@@ -100,78 +154,140 @@ impl NodeContext {
     /// The addresses from which the other members may mount what this node exports, and the given
     /// networks.
     pub async fn clients(&self, networks: &[String]) -> Result<BTreeSet<String>, Error> {
-        Ok(with_networks(&self.addresses_of_others().await?, networks))
+        let mut clients = self.addresses_of_others().await?;
+        clients.extend(networks.iter().cloned());
+        Ok(clients)
     }
 
     async fn addresses_of_others(&self) -> Result<BTreeSet<String>, Error> {
-        self.cluster.members.load().await?;
-        let members = self.cluster.members.all();
-        let others = members.values().filter(|member| member.name != self.name);
+        let members = self.cluster.members.read().await?;
+        let others = members.iter().filter(|member| member.name != self.name);
         let hosts = others.flat_map(|member| [member.host(), member.link()]);
         let addresses = hosts.filter_map(|host| host.parse::<IpAddr>().ok());
+        // These are other machines to no one: any program of this node could mount it.
+        let is_other = |address: &IpAddr| {
+            let address = address.to_canonical();
+            !address.is_loopback() && !address.is_unspecified()
+        };
+        let addresses = addresses.filter(is_other);
         Ok(addresses.map(|address| address.to_string()).collect())
+    }
+
+    /// What the file of exports is to say; none where there is nothing to export.
+    async fn wanted_exports(&self, told: &mut State) -> Result<Option<String>, Error> {
+        let Found {
+            exports,
+            unreadable,
+        } = self.exports_of_all().await?;
+        let members = self.addresses_of_others().await?;
+        let (mut lines, mut skipped) = (BTreeMap::new(), BTreeSet::new());
+        for export in exports {
+            if export.exporter.node != self.name {
+                continue;
+            }
+            match export.line(&members) {
+                Ok(line) => drop(lines.insert(export.config.id().clone(), line)),
+                Err(why) => drop(skipped.insert(why)),
+            }
+        }
+        for (id, why) in unreadable {
+            // Guests may have their disks there: it stays as it was.
+            if let Some(line) = told.lines.get(&id) {
+                lines.insert(id.clone(), line.clone());
+            }
+            skipped.insert(format!("storage '{id}': {why}"));
+        }
+        for why in skipped.difference(&told.skipped) {
+            warn!(why, "the record of a storage cannot be used for exports");
+        }
+        let text = HEADER.to_owned() + &lines.values().cloned().collect::<String>();
+        let wanted = (!lines.is_empty()).then_some(text);
+        (told.lines, told.skipped) = (lines, skipped);
+        Ok(wanted)
     }
 
     /// Has the kernel's server export what the records say. May be repeated. Returns why `exportfs`
     /// refused, if it did.
     pub async fn serve_exports(&self) -> Result<Option<String>, Error> {
-        let mut is_told = self.exports.0.lock().await;
+        let mut told = self.exports.0.lock().await;
         let path = Path::new(FILE);
-        let exports = self.exports().await?;
+        let wanted = self.wanted_exports(&mut told).await?;
         let found = match self.host.read(path).await {
-            Err(error) if error.is_not_found() && exports.is_empty() => return Ok(None),
+            Err(error) if error.is_not_found() && wanted.is_none() => return Ok(None),
             Err(error) if error.is_not_found() => None,
             found => Some(found?),
         };
-        let members = self.addresses_of_others().await?;
-        let lines = exports.iter().filter_map(|export| export.line(&members));
-        let wanted = HEADER.to_owned() + &lines.collect::<String>();
-        let is_same = found.is_some_and(|found| found == wanted.as_bytes());
-        if is_same && *is_told {
+        let text = wanted.as_deref().unwrap_or(HEADER);
+        let is_same = found.is_some_and(|found| found == text.as_bytes());
+        if is_same && told.is_told {
             return Ok(None);
         }
-        *is_told = false;
+        told.is_told = false;
         if !is_same {
             self.host
                 .create_dir(Path::new("/etc/exports.d"), 0o755)
                 .await?;
-            self.host.write(path, wanted.as_bytes(), 0o644).await?;
+            self.host.write(path, text.as_bytes(), 0o644).await?;
         }
-        let told = Command::new("exportfs").arg("-ra").timeout(Some(PATIENCE));
+        let exportfs = Command::new("exportfs").arg("-ra").timeout(Some(PATIENCE));
         match self
             .host
-            .run(told)
+            .run(exportfs)
             .await
             .and_then(|output| output.checked("exportfs"))
         {
             Err(error) if is_final(&error) => return Ok(Some(Error::chain(&error))),
-            told => told.map(drop)?,
+            result => result.map(drop)?,
         }
         // Until the kernel has been told, the file says that something is left to do.
-        if exports.is_empty() {
+        if wanted.is_none() {
             self.host.remove(path).await?;
         }
-        *is_told = true;
+        told.is_told = true;
         Ok(None)
     }
 
-    /// Mounts datasets of exports that are not mounted, as after their pool was imported.
-    async fn mount_datasets(&self) -> Result<(), Error> {
-        let mut mounts = None;
-        for export in self.exports().await? {
-            let Some(dataset) = export.exporter.dataset else {
+    /// Mounts datasets of exports that are not mounted, as after their pool was imported. Returns why
+    /// some are not.
+    async fn mount_datasets(&self) -> Result<Vec<String>, Error> {
+        let (mut mounts, mut whys) = (None, Vec::new());
+        for export in self.exports_of_all().await?.exports {
+            let Exporter {
+                node,
+                dataset: Some(dataset),
+                mount_point,
+                fsid,
+                ..
+            } = &export.exporter
+            else {
                 continue;
             };
+            if *node != self.name {
+                continue;
+            }
             let mounts = match &mounts {
                 Some(mounts) => mounts,
                 None => mounts.insert(Mounts::read(&self.host).await?),
             };
-            if mounts.at(&export.exporter.mount_point).is_none() {
-                let mount = Command::new("zfs").args(["mount", &dataset]);
-                self.host.run(mount).await?.checked("zfs mount")?;
+            if mounts.at(mount_point).is_none()
+                && let Err(error) = self.mount_dataset(dataset, fsid).await
+            {
+                whys.push(format!("'{dataset}': {error}"));
             }
         }
-        Ok(())
+        Ok(whys)
+    }
+
+    /// One that was not made for this export is left alone.
+    async fn mount_dataset(&self, dataset: &str, fsid: &str) -> Result<(), Error> {
+        match is_marked(self, dataset, fsid).await? {
+            Some(true) => {}
+            Some(false) => return Err(Error::conflict("it was not made for this export")),
+            None => return Err(Error::conflict("there is no such dataset")),
+        }
+        let mount = Command::new("zfs").args(["mount", dataset]);
+        let output = self.host.run(mount.timeout(Some(PATIENCE))).await?;
+        Ok(output.checked("zfs mount").map(drop)?)
     }
 }
 
@@ -180,68 +296,127 @@ pub(crate) async fn is_mounted(host: &SharedHost, path: &str) -> Result<bool, Sy
     Ok(Mounts::read(host).await?.at(path).is_some())
 }
 
-fn with_networks(members: &BTreeSet<String>, networks: &[String]) -> BTreeSet<String> {
-    members.iter().chain(networks).cloned().collect()
+/// Whether the file system that has a path is the one that is mounted at `point`.
+pub(crate) async fn is_covered_by(
+    host: &SharedHost,
+    path: &str,
+    point: &str,
+) -> Result<bool, SysError> {
+    let mounts = Mounts::read(host).await?;
+    Ok(mounts.covering(path).is_some_and(|mount| mount.point == point))
 }
 
-/// Where this node mounts an export of another one, and what the kernel calls it.
-type Mounted = BTreeMap<StorageId, (String, String)>;
+/// Whether this node exports a storage.
+pub(crate) fn is_exported_by(spec: &StorageSpec, node: &NodeName) -> bool {
+    spec.exporter().is_some_and(|exporter| exporter.node == *node)
+}
+
+/// Where the files of a storage are on a node: what it exports itself, it has by its own path. None of
+/// a storage that has no folder, or has one of its own choice.
+pub(crate) fn files_at<'a>(spec: &'a StorageSpec, node: &NodeName) -> Option<&'a str> {
+    match spec {
+        StorageSpec::Nfs(nfs) if is_exported_by(spec, node) => Some(&nfs.export),
+        StorageSpec::Dir(spec) => Some(&spec.path),
+        StorageSpec::Btrfs(spec) => Some(&spec.path),
+        StorageSpec::Nfs(spec) => spec.path.as_deref(),
+        StorageSpec::Cifs(spec) => spec.path.as_deref(),
+        StorageSpec::CephFs(spec) => spec.path.as_deref(),
+        _ => None,
+    }
+}
+
+/// A mount of what another node exports. One that was taken back and made anew under its name has
+/// another `fsid`: handles of the old one lead nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Mounted {
+    id: StorageId,
+    point: String,
+    /// As the kernel calls it.
+    source: String,
+    fsid: String,
+}
+
+/// Warns when something begins to be wrong, and when the reason changes.
+#[derive(Default)]
+struct Warned(BTreeMap<&'static str, String>);
+
+impl Warned {
+    fn of(&mut self, what: &'static str, whys: Result<Vec<String>, Error>) {
+        let why = whys.map_or_else(|error| error.to_string(), |whys| whys.join("; "));
+        if why.is_empty() {
+            self.0.remove(what);
+        } else if self.0.get(what) != Some(&why) {
+            warn!(why, "{what}");
+            self.0.insert(what, why);
+        }
+    }
+}
 
 /// Keeps the server in line with the records of storages and members, and unmounts what other nodes
 /// export no more. Never returns.
 pub async fn follow_exports(node: &NodeContext) {
-    let mut mounted = Mounted::new();
+    let mut mounted = BTreeSet::new();
+    let mut warned = Warned::default();
     loop {
-        if let Err(error) = node.mount_datasets().await {
-            warn!(%error, "the dataset of an export is not mounted");
-        }
+        let datasets = node.mount_datasets().await;
+        warned.of("datasets of exports are not mounted", datasets);
         let served = node.serve_exports().await;
-        if let Some(why) = served.unwrap_or_else(|error| Some(error.to_string())) {
-            warn!(why, "storages are not exported as they are to be");
-        }
-        if let Err(error) = unmount_gone(node, &mut mounted).await {
-            warn!(%error, "an export that is gone stays mounted");
-        }
+        let served = served.map(|why| why.into_iter().collect());
+        warned.of("storages are not exported as they are to be", served);
+        let unmounted = unmount_gone(node, &mut mounted).await;
+        warned.of("exports that are gone stay mounted", unmounted);
         node.clock.sleep(LOOK).await;
     }
 }
 
-/// A mount of an export that is gone gives errors alone, and is in the way of a new one.
-async fn unmount_gone(node: &NodeContext, mounted: &mut Mounted) -> Result<(), Error> {
-    let mut now = Mounted::new();
-    for export in node.exports_of_all().await? {
-        if export.exporter.node != node.name {
-            let id = export.config.id().clone();
-            let point = export.spec.path.clone();
-            let point = point.unwrap_or_else(|| format!("/mnt/pve/{id}"));
-            now.insert(id, (point, export.spec.source()));
+/// A mount of an export that is gone gives errors alone, and is in the way of a new one. Returns why
+/// some are left, which are tried again.
+async fn unmount_gone(
+    node: &NodeContext,
+    mounted: &mut BTreeSet<Mounted>,
+) -> Result<Vec<String>, Error> {
+    let Found {
+        exports,
+        unreadable,
+    } = node.exports_of_all().await?;
+    let others = exports
+        .iter()
+        .filter(|export| export.exporter.node != node.name);
+    let now = others.map(|export| {
+        let id = export.config.id().clone();
+        let point = export.spec.path.clone();
+        Mounted {
+            point: point.unwrap_or_else(|| format!("/mnt/pve/{id}")),
+            source: export.spec.source(),
+            fsid: export.exporter.fsid.clone(),
+            id,
         }
-    }
-    for (point, source) in gone(mounted, &now) {
-        let is_it = |mount: &mounts::Mount| mount.kind.starts_with("nfs") && mount.source == source;
-        if Mounts::read(&node.host)
-            .await?
-            .at(&point)
-            .is_some_and(is_it)
-        {
-            unmount(node, &point).await?;
+    });
+    let mut now: BTreeSet<_> = now.collect();
+    // Whether it is gone is not known.
+    let is_unknown = |old: &&Mounted| unreadable.contains_key(&old.id);
+    now.extend(mounted.iter().filter(is_unknown).cloned());
+    let mut whys = Vec::new();
+    for old in mounted.difference(&now).cloned().collect::<Vec<_>>() {
+        if let Err(error) = unmount(node, &old).await {
+            whys.push(format!("'{}': {}", old.point, Error::chain(&error)));
+            now.insert(old);
         }
     }
     *mounted = now;
-    Ok(())
+    Ok(whys)
 }
 
-/// What was exported, and is no more.
-fn gone(before: &Mounted, now: &Mounted) -> Vec<(String, String)> {
-    let gone = before
-        .iter()
-        .filter(|(id, place)| now.get(*id) != Some(*place));
-    gone.map(|(_, place)| place.clone()).collect()
-}
-
-async fn unmount(node: &NodeContext, point: &str) -> Result<(), SysError> {
-    let unmount = Command::new("umount").arg(point).timeout(Some(PATIENCE));
-    node.host.run(unmount).await?.checked("umount").map(drop)
+/// What is mounted there otherwise stays.
+async fn unmount(node: &NodeContext, old: &Mounted) -> Result<(), SysError> {
+    let mounts = Mounts::read(&node.host).await?;
+    let is_it = |mount: &Mount| mount.kind.starts_with("nfs") && mount.source == old.source;
+    if !mounts.at(&old.point).is_some_and(is_it) {
+        return Ok(());
+    }
+    let unmount = Command::new("umount").arg(&old.point);
+    let output = node.host.run(unmount.timeout(Some(PATIENCE))).await?;
+    output.checked("umount").map(drop)
 }
 
 #[cfg(test)]
@@ -276,17 +451,27 @@ mod tests {
         let expected =
             format!("/srv/ostler/vms 10.0.0.1{options} 10.1.0.0/24{options} fd00::2{options}\n");
         assert_eq!(line, expected);
-        assert_eq!(export(&[]).line(&BTreeSet::new()), None);
+        assert_eq!(export(&[]).line(&BTreeSet::new()), Ok(String::new()));
     }
 
     #[test]
-    fn what_has_another_place_is_gone_from_the_first() {
-        let place = |at: &str| ("/mnt/pve/a".to_owned(), at.to_owned());
-        let a: StorageId = "vms".parse().unwrap();
-        let before = Mounted::from([(a.clone(), place("n1:/a"))]);
-        assert_eq!(gone(&before, &before), []);
-        assert_eq!(gone(&before, &Mounted::new()), [place("n1:/a")]);
-        let moved = Mounted::from([(a, place("n2:/a"))]);
-        assert_eq!(gone(&before, &moved), [place("n1:/a")]);
+    fn what_could_be_read_otherwise_has_no_line() {
+        let members = ["10.0.0.1".to_owned()].into();
+        let change: [fn(&mut Export); 8] = [
+            |export| export.exporter.fsid = "0,insecure".to_owned(),
+            |export| export.exporter.networks = vec!["*".to_owned()],
+            |export| export.exporter.networks = vec!["10.0.0.0/8(rw) *".to_owned()],
+            |export| export.exporter.mount_point = "/srv,insecure".to_owned(),
+            |export| export.spec.export = "/srv/a *(rw)".to_owned(),
+            |export| export.spec.export = "/srv/a\n/etc".to_owned(),
+            |export| export.spec.export = "/srv/a\\040b".to_owned(),
+            |export| export.spec.export = "srv".to_owned(),
+        ];
+        assert!(export(&[]).line(&members).is_ok());
+        for change in change {
+            let mut export = export(&[]);
+            change(&mut export);
+            assert!(export.line(&members).is_err(), "{:?}", export.exporter);
+        }
     }
 }

@@ -10,8 +10,9 @@ use std::path::Path;
 use ipnet::IpNet;
 use model::{Error, StorageId};
 use storage::{BtrfsSpec, DirSpec, StorageConfig, StorageSpec};
-use sys::Command;
+use sys::{Command, FileKind};
 
+use super::is_plain;
 use super::mounts::{Mount, Mounts};
 use crate::NodeContext;
 use crate::host::interfaces::address_in;
@@ -40,6 +41,9 @@ const SYSTEM: [&str; 7] = [
 const ELSEWHERE: [&str; 9] = [
     "nfs", "nfs4", "cifs", "smb3", "ceph", "fuse", "9p", "overlay", "tmpfs",
 ];
+
+/// The property by which a dataset is known to have been made for an export.
+pub(crate) const MARK: &str = "ostler:export";
 
 /// Below which datasets of exports are mounted.
 const DATASETS: &str = "/srv/ostler";
@@ -77,15 +81,18 @@ impl Place {
         let place = match &origin.spec {
             StorageSpec::ZfsPool(spec) => Self::dataset(node, &spec.pool, id, &mounts).await?,
             StorageSpec::Dir(DirSpec { path, .. }) | StorageSpec::Btrfs(BtrfsSpec { path, .. }) => {
-                let path = node.host.resolve(Path::new(path)).await?;
-                Self::folder(origin, &path.display().to_string(), id, &mounts)?
+                let base = node.host.resolve(Path::new(path)).await?;
+                let place = Self::folder(origin, &base.display().to_string(), id, &mounts)?;
+                check_parent(node, Path::new(&place.path)).await?;
+                place
             }
             _ => return Err(no_place(origin)),
         };
         place.check_text()?;
         let path = Path::new(&place.path);
-        if node.host.stat(path).await?.is_some() && !node.host.list(path).await?.is_empty() {
-            let text = format!("'{}' is there already and is not empty", place.path);
+        // A folder that was not made by Ostler is not removed by it either.
+        if node.host.stat(path).await?.is_some() {
+            let text = format!("'{}' is there already", place.path);
             return Err(Error::conflict(text));
         }
         place.check_not_exported(node).await?;
@@ -122,8 +129,10 @@ impl Place {
         mounts: &Mounts,
     ) -> Result<Self, Error> {
         let refused = |why: String| Error::conflict(format!("storage '{}' {why}", origin.id()));
-        let mount = mounts.covering(base);
-        let mount = mount.ok_or_else(|| refused(format!("has no file system at '{base}'")))?;
+        let path = format!("{base}/exports/{id}");
+        // Something may be mounted below the storage's own folder.
+        let mount = mounts.covering(&path);
+        let mount = mount.ok_or_else(|| refused(format!("has no file system at '{path}'")))?;
         let family = mount.kind.split('.').next().unwrap_or_default();
         if ELSEWHERE.contains(&family) {
             let (point, kind) = (&mount.point, &mount.kind);
@@ -140,7 +149,7 @@ impl Place {
             return Err(refused(why));
         }
         Ok(Self {
-            path: format!("{base}/exports/{id}"),
+            path,
             mount_point: mount.point.clone(),
             dataset: None,
             is_nocow: matches!(origin.spec, StorageSpec::Btrfs(_)),
@@ -149,9 +158,8 @@ impl Place {
 
     /// Refuses what would be read otherwise in a file of exports.
     fn check_text(&self) -> Result<(), Error> {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+-".contains(c);
         for path in [&self.path, &self.mount_point] {
-            if !path.chars().all(is_plain) {
+            if !is_plain(path) {
                 let text = format!("'{path}' has characters that no export can have");
                 return Err(Error::conflict(text));
             }
@@ -202,6 +210,19 @@ impl Place {
     }
 }
 
+/// Refuses a parent that is a link, or anything else but a folder: the export would be elsewhere.
+async fn check_parent(node: &NodeContext, path: &Path) -> Result<(), Error> {
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    let found = node.host.stat(parent).await?;
+    if found.is_some_and(|found| found.kind != FileKind::Directory) {
+        let text = format!("'{}' is no folder, or a link to one", parent.display());
+        return Err(Error::conflict(text));
+    }
+    Ok(())
+}
+
 fn no_place(origin: &StorageConfig) -> Error {
     Error::conflict(format!(
         "storage '{}' is of type '{}': only those of type 'dir', 'btrfs' and 'zfspool' have a place for \
@@ -211,12 +232,18 @@ fn no_place(origin: &StorageConfig) -> Error {
     ))
 }
 
+struct Property {
+    value: String,
+    /// It was set on the dataset itself, and not on one above.
+    is_local: bool,
+}
+
 /// A property of a dataset; none where there is no such dataset.
-pub(crate) async fn property(
+async fn property(
     node: &NodeContext,
     dataset: &str,
     name: &str,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<Property>, Error> {
     let get = [
         "get",
         "-H",
@@ -231,7 +258,21 @@ pub(crate) async fn property(
     }
     let printed = output.checked("zfs get")?;
     let printed = String::from_utf8_lossy(&printed).into_owned();
-    Ok(printed.split('\t').nth(2).map(str::to_owned))
+    let mut words = printed.trim_end().split('\t').skip(2).map(str::to_owned);
+    Ok(words.next().map(|value| Property {
+        value,
+        is_local: words.next().as_deref() == Some("local"),
+    }))
+}
+
+/// Whether a dataset was made for the export with this id. None where there is no such dataset.
+pub(crate) async fn is_marked(
+    node: &NodeContext,
+    dataset: &str,
+    fsid: &str,
+) -> Result<Option<bool>, Error> {
+    let mark = property(node, dataset, MARK).await?;
+    Ok(mark.map(|mark| mark.is_local && mark.value == fsid))
 }
 
 /// Refuses a node without a server of NFS that runs.
@@ -263,7 +304,8 @@ pub(crate) async fn server(node: &NodeContext, networks: &[String]) -> Result<Ip
             return Ok(address);
         }
     }
-    let own = node.cluster.members.get(&node.name);
+    let members = node.cluster.members.read().await?;
+    let own = members.into_iter().find(|member| member.name == node.name);
     let address = own.and_then(|own| own.link().parse::<IpAddr>().ok());
     address
         .filter(|address| !address.is_loopback() && !address.is_unspecified())

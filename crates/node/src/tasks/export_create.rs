@@ -6,6 +6,8 @@
 //!          disabled: nothing uses it yet
 //! ```
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use ipnet::IpNet;
 use model::{Error, StorageId};
@@ -14,6 +16,7 @@ use storage::{Exporter, NfsSpec, StorageConfig, StorageSpec, StorageType};
 use tasks::{Probe, Step, Steps, Task};
 use uuid::Uuid;
 
+use super::disk_removal::is_guests;
 use super::exported::{Cx, Exported, defined};
 use super::removable::set_disabled;
 use crate::NodeContext;
@@ -28,6 +31,9 @@ pub struct ExportCreate {
     /// The new storage, as it is planned.
     config: Option<StorageConfig>,
     is_nocow: bool,
+    /// The folder above was there before.
+    #[serde(default)]
+    had_parent: bool,
 }
 
 /// What an export would be.
@@ -54,8 +60,8 @@ impl ExportCreate {
                 .parse()
                 .map_err(|error: model::IdError| Error::invalid("as", error.to_string()))?,
         };
-        if let Some(all) = networks.iter().find(|network| network.prefix_len() == 0) {
-            return Err(Error::invalid("network", format!("'{all}' is everybody")));
+        for network in networks {
+            check_network(network)?;
         }
         Ok(Self {
             origin,
@@ -63,6 +69,7 @@ impl ExportCreate {
             networks: networks.iter().map(|one| one.trunc().to_string()).collect(),
             config: None,
             is_nocow: false,
+            had_parent: false,
         })
     }
 
@@ -70,6 +77,7 @@ impl ExportCreate {
     pub async fn check(&mut self, node: &NodeContext) -> Result<ExportPlan, Error> {
         let origin = node.records.storage(&self.origin).await?.config;
         check_origin(node, &origin)?;
+        self.check_name(&origin)?;
         place::check_server(node).await?;
         if node
             .records
@@ -87,6 +95,11 @@ impl ExportCreate {
         }
         let server = place::server(node, &self.networks).await?.to_string();
         let place = Place::find(node, &origin, &self.storage).await?;
+        let parent = Path::new(&place.path).parent();
+        self.had_parent = match parent {
+            Some(parent) => node.host.stat(parent).await?.is_some(),
+            None => true,
+        };
         let allowed = StorageType::Nfs.contents();
         let content = origin.common.content.into_iter();
         let content: Vec<_> = content.filter(|one| allowed.contains(one)).collect();
@@ -118,9 +131,43 @@ impl ExportCreate {
         Ok(plan)
     }
 
+    /// Refuses a name that the storage takes as a guest's volume: what is removed with a guest is found
+    /// by its name.
+    fn check_name(&self, origin: &StorageConfig) -> Result<(), Error> {
+        let id = &self.storage;
+        if !is_guests(origin.spec.kind(), id.as_str()) {
+            return Ok(());
+        }
+        let text = format!(
+            "'{id}' is the name of a guest's volume in storage '{}'",
+            origin.id()
+        );
+        Err(Error::invalid("as", text))
+    }
+
     fn exported(&self) -> Result<Exported<'_>, Error> {
         let planned = self.config.as_ref().and_then(Exported::of);
         planned.ok_or_else(|| Error::bug("an export without a plan"))
+    }
+}
+
+/// Refuses networks of strangers.
+fn check_network(network: &IpNet) -> Result<(), Error> {
+    let refused = |why: &str| Err(Error::invalid("network", format!("'{network}' {why}")));
+    let (largest, private): (u8, &[&str]) = match network {
+        IpNet::V4(_) => (8, &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]),
+        IpNet::V6(_) => (16, &["fc00::/7"]),
+    };
+    if network.prefix_len() == 0 {
+        return refused("is everybody");
+    }
+    if network.prefix_len() < largest {
+        return refused(&format!("is larger than a /{largest}"));
+    }
+    let mut private = private.iter().filter_map(|one| one.parse::<IpNet>().ok());
+    match private.any(|private| private.contains(network)) {
+        true => Ok(()),
+        false => refused("is no private network"),
     }
 }
 
@@ -183,9 +230,13 @@ impl Step<ExportCreate> for Make {
     }
 
     async fn undo(&self, cx: &Cx, task: &ExportCreate) -> Result<(), Error> {
-        match task.exported() {
-            Ok(exported) => exported.remove(cx, true).await,
-            Err(_) => Ok(()),
+        let Ok(exported) = task.exported() else {
+            return Ok(());
+        };
+        exported.remove(cx, true).await?;
+        match task.had_parent {
+            true => Ok(()),
+            false => exported.remove_parent(cx).await,
         }
     }
 }

@@ -9,7 +9,7 @@
 use async_trait::async_trait;
 use model::{Error, StorageId};
 use serde::{Deserialize, Serialize};
-use storage::{StorageConfig, StorageError};
+use storage::StorageConfig;
 use tasks::{Probe, Step, Steps, Task};
 
 use super::export_create::EXPORTS;
@@ -64,11 +64,8 @@ impl ExportDelete {
             }
         }
         let driver = node.drivers.open(self.config.clone(), None);
-        let volumes = match driver.list(None).await {
-            // What is not mounted is not removed either.
-            Err(StorageError::Inactive { .. }) => Vec::new(),
-            volumes => volumes?,
-        };
+        // While it is not there, what is on it is not known.
+        let volumes = driver.list(None).await?;
         if let Some(volume) = volumes.first() {
             let text = format!(
                 "storage '{id}' has volume '{}': move it or remove it first",

@@ -1,5 +1,6 @@
 //! What the tasks share that make an export and take it back: its folder and its record.
 
+use std::io;
 use std::path::Path;
 use std::pin::Pin;
 
@@ -10,15 +11,13 @@ use sys::{Command, FileKind, SharedHost, SysError};
 use tasks::TaskContext;
 
 use super::disk_storage::read;
-use crate::exports::place::property;
+use crate::exports::is_covered_by;
+use crate::exports::place::{MARK, is_marked};
 use crate::host::disk_writes::{or_left, run};
 use crate::records::unreadable;
 use crate::{NodeContext, storage_key};
 
 pub(super) type Cx = TaskContext<NodeContext>;
-
-/// The property by which a dataset is known to have been made for an export.
-const MARK: &str = "ostler:export";
 
 /// The storage of an export, with what its record says of it.
 pub(super) struct Exported<'a> {
@@ -53,33 +52,59 @@ impl<'a> Exported<'a> {
         let folder = &self.spec.export;
         let Some(dataset) = &self.exporter.dataset else {
             cx.node.host.create_dir(self.folder(), 0o755).await?;
+            self.check_place(cx).await?;
             if is_nocow {
                 run(cx, Command::new("chattr").args(["+C", folder])).await?;
             }
             return Ok(());
         };
-        let mark = property(&cx.node, dataset, MARK).await?;
-        if mark.is_some() && mark.as_ref() != Some(&self.exporter.fsid) {
+        let is_ours = is_marked(&cx.node, dataset, &self.exporter.fsid).await?;
+        if is_ours == Some(false) {
             return Err(Error::conflict(format!(
                 "dataset '{dataset}' exists already"
             )));
         }
-        if mark.is_none() {
+        if is_ours.is_none() {
             // Writes that a client waits for are on the disk, whatever the pool says.
             let set = [
                 format!("mountpoint={folder}"),
                 "canmount=on".to_owned(),
                 "sync=standard".to_owned(),
                 "atime=off".to_owned(),
+                // A pool that is shared would share it too, with everybody.
+                "sharenfs=off".to_owned(),
+                "sharesmb=off".to_owned(),
                 format!("{MARK}={}", self.exporter.fsid),
             ];
             let options = set.iter().flat_map(|pair| ["-o", pair]);
             let create = Command::new("zfs").arg("create").args(options);
             run(cx, create.arg(dataset)).await?;
         }
-        match self.is_mounted(&cx.node.host).await? {
-            true => Ok(()),
-            false => Ok(run(cx, Command::new("zfs").args(["mount", dataset])).await?),
+        if !self.is_mounted(&cx.node.host).await? {
+            run(cx, Command::new("zfs").args(["mount", dataset])).await?;
+        }
+        self.check_place(cx).await
+    }
+
+    /// Refuses a folder that is elsewhere than it was planned: what is exported is the file system
+    /// that has it.
+    async fn check_place(&self, cx: &Cx) -> Result<(), Error> {
+        let planned = &self.exporter.mount_point;
+        let is_itself = self.is_itself(&cx.node.host).await?;
+        if is_itself && is_covered_by(&cx.node.host, &self.spec.export, planned).await? {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "'{}' leads elsewhere than to the file system at '{planned}'",
+            self.spec.export
+        )))
+    }
+
+    /// Whether no part of its path is a link.
+    async fn is_itself(&self, host: &SharedHost) -> Result<bool, SysError> {
+        match host.resolve(self.folder()).await {
+            Err(error) if error.is_not_found() => Ok(false),
+            found => Ok(found? == self.folder()),
         }
     }
 
@@ -92,8 +117,8 @@ impl<'a> Exported<'a> {
     pub(super) async fn remove(&self, cx: &Cx, is_new: bool) -> Result<(), Error> {
         let host = &cx.node.host;
         if let Some(dataset) = &self.exporter.dataset {
-            let mark = property(&cx.node, dataset, MARK).await?;
-            if mark.as_ref() == Some(&self.exporter.fsid) {
+            let is_ours = is_marked(&cx.node, dataset, &self.exporter.fsid).await?;
+            if is_ours == Some(true) {
                 let is_empty = match self.is_mounted(host).await? {
                     true => is_empty(host, self.folder()).await?,
                     false => is_new,
@@ -106,17 +131,31 @@ impl<'a> Exported<'a> {
                 if self.is_mounted(host).await? {
                     return Ok(());
                 }
-            } else if mark.is_some() {
+            } else if is_ours.is_some() {
                 // It is another's by now.
                 return Ok(());
             }
         }
+        if !self.is_itself(host).await? {
+            return Ok(());
+        }
         if !is_empty(host, self.folder()).await? {
             return self.leave(cx, &self.spec.export).await;
         }
-        remove_folders(host, self.folder()).await?;
+        match remove_folders(host, self.folder()).await {
+            Err(error) if is_busy(&error) => {
+                let why = Error::chain(&error);
+                cx.warn(&format!("left as it is: {why}")).await;
+                Ok(())
+            }
+            removed => Ok(removed?),
+        }
+    }
+
+    /// Removes the folder above, which was made with it.
+    pub(super) async fn remove_parent(&self, cx: &Cx) -> Result<(), Error> {
         if let Some(parent) = self.folder().parent() {
-            host.remove_dir(parent).await?;
+            cx.node.host.remove_dir(parent).await?;
         }
         Ok(())
     }
@@ -190,6 +229,11 @@ impl<'a> Exported<'a> {
 
 pub(super) fn defined(id: &StorageId) -> Error {
     Error::conflict(format!("storage ID '{id}' already defined"))
+}
+
+/// Something is mounted there, or has it open.
+fn is_busy(error: &SysError) -> bool {
+    matches!(error, SysError::Io { source, .. } if source.kind() == io::ErrorKind::ResourceBusy)
 }
 
 /// Whether there is no file in a folder, only folders.
