@@ -303,12 +303,15 @@ pub(crate) async fn is_covered_by(
     point: &str,
 ) -> Result<bool, SysError> {
     let mounts = Mounts::read(host).await?;
-    Ok(mounts.covering(path).is_some_and(|mount| mount.point == point))
+    Ok(mounts
+        .covering(path)
+        .is_some_and(|mount| mount.point == point))
 }
 
 /// Whether this node exports a storage.
 pub(crate) fn is_exported_by(spec: &StorageSpec, node: &NodeName) -> bool {
-    spec.exporter().is_some_and(|exporter| exporter.node == *node)
+    spec.exporter()
+        .is_some_and(|exporter| exporter.node == *node)
 }
 
 /// Where the files of a storage are on a node: what it exports itself, it has by its own path. None of

@@ -10,6 +10,7 @@ use tasks::{Probe, Step, Steps, Task};
 
 use super::disk_removal::{CleanConfig, CleanDisks, Cx, Removal, Removes};
 use crate::NodeContext;
+use crate::exports::files_at;
 use crate::host::disk_users::How;
 use crate::host::disk_writes::DISKS;
 use crate::host::disks::{self, Block};
@@ -78,11 +79,9 @@ impl Step<DiskDirectoryDelete> for Unmount {
         let missing = || Error::conflict(format!("no such directory '{name}': there is no {unit}"));
         let directory = found.ok_or_else(missing)?;
         let folder = mount_units::folder(name.as_str()).display().to_string();
-        let is_below = |path: &str| Path::new(path).starts_with(&folder);
-        let is_there = |spec: &StorageSpec| match spec {
-            StorageSpec::Dir(spec) => is_below(&spec.path),
-            StorageSpec::Btrfs(spec) => is_below(&spec.path),
-            _ => false,
+        let is_there = |spec: &StorageSpec| {
+            let path = files_at(spec, &cx.node.name);
+            path.is_some_and(|path| Path::new(path).starts_with(&folder))
         };
         removal.plan_storages(&cx.node, is_there).await?;
         if !removal.cleanup_disks {

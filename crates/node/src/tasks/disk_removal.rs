@@ -10,6 +10,8 @@ use sys::SysError;
 use tasks::{Step, Task, TaskContext};
 
 use super::disk_storage::take_out;
+use super::removable::still_exported;
+use crate::exports::{files_at, is_exported_by};
 use crate::host::disk_users::{self, Found, How, Target, User};
 use crate::host::disk_writes::{is_final, wipe};
 use crate::{NodeContext, volumes_of_guest};
@@ -65,9 +67,15 @@ impl Removal {
         let here: Vec<_> = configs
             .filter(|config| {
                 let nodes = config.common.nodes.as_ref();
-                nodes.is_none_or(|nodes| nodes.contains(&node.name)) && is_there(&config.spec)
+                let is_here = nodes.is_none_or(|nodes| nodes.contains(&node.name));
+                (is_here || is_exported_by(&config.spec, &node.name)) && is_there(&config.spec)
             })
             .collect();
+        let mut exports = here.iter();
+        if let Some(export) = exports.find(|config| is_exported_by(&config.spec, &node.name)) {
+            let path = files_at(&export.spec, &node.name).unwrap_or_default();
+            return Err(still_exported(node, export.id(), path).await?);
+        }
         for guest in node.records.guests().await? {
             let guest = guest?;
             for volume in volumes_of_guest(&guest) {

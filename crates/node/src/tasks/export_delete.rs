@@ -65,6 +65,7 @@ impl ExportDelete {
         }
         let driver = node.drivers.open(self.config.clone(), None);
         // While it is not there, what is on it is not known.
+        driver.status().await?;
         let volumes = driver.list(None).await?;
         if let Some(volume) = volumes.first() {
             let text = format!(

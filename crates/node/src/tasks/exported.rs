@@ -139,6 +139,12 @@ impl<'a> Exported<'a> {
         if !self.is_itself(host).await? {
             return Ok(());
         }
+        // Below a file system that is not mounted any more is a folder of another one.
+        let point = &self.exporter.mount_point;
+        let is_there = is_covered_by(host, &self.spec.export, point).await?;
+        if self.exporter.dataset.is_none() && !is_there {
+            return self.leave(cx, &self.spec.export).await;
+        }
         if !is_empty(host, self.folder()).await? {
             return self.leave(cx, &self.spec.export).await;
         }

@@ -10,6 +10,7 @@ use store::{Commit, Precondition, Read, StoreError};
 use sys::SysError;
 use tasks::TaskContext;
 
+use crate::exports::{files_at, is_exported_by};
 use crate::host::disks;
 use crate::host::mount_units::{self, Mount, Mounted};
 use crate::host::pools::directories::directories;
@@ -292,18 +293,15 @@ impl Removable {
         let point = mount_units::folder(&self.name);
         for entry in node.records.storages().await? {
             let (config, id) = (&entry.config, entry.config.id());
-            if *id == self.storage || !config.is_enabled_on(&node.name) {
+            let is_exported = is_exported_by(&config.spec, &node.name);
+            if *id == self.storage || !(is_exported || config.is_enabled_on(&node.name)) {
                 continue;
             }
-            let path = match &config.spec {
-                StorageSpec::Dir(spec) => Some(&spec.path),
-                StorageSpec::Btrfs(spec) => Some(&spec.path),
-                StorageSpec::Nfs(spec) => spec.path.as_ref(),
-                StorageSpec::Cifs(spec) => spec.path.as_ref(),
-                StorageSpec::CephFs(spec) => spec.path.as_ref(),
-                _ => None,
-            };
+            let path = files_at(&config.spec, &node.name);
             if let Some(path) = path.filter(|path| Path::new(path).starts_with(&point)) {
+                if is_exported {
+                    return Err(still_exported(node, id, path).await?);
+                }
                 let text =
                     format!("storage '{id}' is on the same disk, at '{path}': disable it first");
                 return Err(Error::conflict(text));
@@ -338,6 +336,28 @@ impl Removable {
     pub(super) async fn disable(&self, cx: &Cx, is_disabled: bool) -> Result<(), Error> {
         set_disabled(cx, &self.storage, is_disabled).await
     }
+}
+
+/// What an export in the way of a disk's removal is refused with: its guests, or else itself. They have
+/// their disks there from any node, and whether it is enabled or not.
+pub(super) async fn still_exported(
+    node: &NodeContext,
+    id: &StorageId,
+    path: &str,
+) -> Result<Error, Error> {
+    let mut using = Vec::new();
+    for guest in node.records.guests().await? {
+        let guest = guest?;
+        let mut volumes = volumes_of_guest(&guest).into_iter();
+        if let Some(volume) = volumes.find(|volume| volume.storage() == id) {
+            using.push(format!("guest {} has volume '{volume}'", guest.vmid));
+        }
+    }
+    let what = format!("storage '{id}' is there, at '{path}', and exported to other nodes");
+    Ok(Error::conflict(match using.is_empty() {
+        true => format!("{what}: take it back first (ostler storage unexport {id})"),
+        false => format!("{what}: {}", using.join(", ")),
+    }))
 }
 
 /// Whether new work may use a storage. Nothing where it was removed meanwhile.
