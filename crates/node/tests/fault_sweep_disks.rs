@@ -599,6 +599,40 @@ async fn disk_directory_delete() {
     assert!(status.ends_with("Device or resource busy"), "{status}");
 }
 
+/// A storage of all nodes, in a folder of a disk of this one.
+fn export_on_store() -> storage::StorageConfig {
+    serde_json::from_value(json!({"id": "vms", "type": "nfs", "content": ["images"],
+        "nodes": ["pve2"], "server": "10.0.0.1", "export": "/mnt/pve/store/exports/vms",
+        "path": "/mnt/pve/vms", "disable": true,
+        "exporter": {"node": "pve1", "origin": "store", "mount_point": "/mnt/pve/store",
+        "fsid": "0f5a6d2e-8a3c-4b1d-9e7f-112233445566"}}))
+    .unwrap()
+}
+
+impl<T> Disks<T> {
+    async fn has_export(&self) {
+        let config = export_on_store();
+        let record = Record::new(config.clone()).encode().unwrap();
+        let commit = Commit::new().put(storage_key(config.id()), record);
+        self.0.plain.commit(commit).await.unwrap();
+    }
+}
+
+const EXPORTED: &str =
+    "storage 'vms' is there, at '/mnt/pve/store/exports/vms', and exported to other nodes: ";
+
+/// covers: S1.9
+#[tokio::test]
+async fn a_directory_with_an_export_is_not_taken_away() {
+    let disks = with_directory(directory_delete).await;
+    disks.has_export().await;
+    let first = format!("{EXPORTED}take it back first (ostler storage unexport vms)");
+    assert_eq!(refused(&disks).await, first);
+    disks.has_guest("scsi0", "vms:100/vm-100-disk-0.raw").await;
+    let guest = format!("{EXPORTED}guest 100 has volume 'vms:100/vm-100-disk-0.raw'");
+    assert_eq!(refused(&disks).await, guest);
+}
+
 /// Without more, what was there stays on the disk and in the storages.
 #[tokio::test]
 async fn a_directory_that_is_taken_away_keeps_its_files() {

@@ -15,7 +15,7 @@ use scene::*;
 use serde_json::{Value, json};
 use storage::{StorageConfig, StorageSpec};
 use store::{Commit, Read};
-use sys::{Command, Output};
+use sys::{Command, Files, Output};
 use tasks::{Engine, Task};
 use testkit::fault_sweep::{Scene, sweep_faults};
 use testkit::{Disk, Faults};
@@ -345,10 +345,7 @@ async fn a_node_or_a_place_that_cannot_serve_says_why() {
     let node = exporting(of_data).await;
     has_file(&node, "/data/vz/exports/vms/x", "x");
     let status = refused(node).await;
-    assert_eq!(
-        status,
-        "'/data/vz/exports/vms' is there already"
-    );
+    assert_eq!(status, "'/data/vz/exports/vms' is there already");
 
     let node = exporting(of_tank).await;
     has_file(&node, "/zfs/tank:vms", "filesystem 0 -");
@@ -391,13 +388,181 @@ async fn a_node_or_a_place_that_cannot_serve_says_why() {
 async fn an_export_is_not_called_like_a_volume_of_a_guest() {
     let node = exporting(of_tank).await;
     let context = node.context("pve1", &node.host, None).await;
-    for name in ["subvol-100-disk-0", "vm-100-disk-0", "base-100-disk-0", "vm-100-cloudinit"] {
+    for name in [
+        "subvol-100-disk-0",
+        "vm-100-disk-0",
+        "base-100-disk-0",
+        "vm-100-cloudinit",
+    ] {
         let named = Some(name.parse().unwrap());
         let mut task = ExportCreate::new("tank".parse().unwrap(), named, &[]).unwrap();
         let refused = task.check(&context).await.err().unwrap();
         let why = format!("'{name}' is the name of a guest's volume in storage 'tank'");
         assert!(format!("{refused:?}").contains(&why), "{refused:?}");
     }
+}
+
+/// A link would lead elsewhere.
+#[tokio::test]
+async fn a_place_that_is_no_folder_or_on_another_file_system_says_why() {
+    let node = exporting(of_data).await;
+    has_file(&node, "/data/vz/exports", "a link");
+    let status = refused(node).await;
+    assert_eq!(status, "'/data/vz/exports' is no folder, or a link to one");
+
+    let node = exporting(of_data).await;
+    let folder = |files: &mut Disk| files.folder(Path::new("/data/vz/exports/vms"));
+    node.host.change_files(folder);
+    let status = refused(node).await;
+    assert_eq!(status, "'/data/vz/exports/vms' is there already");
+
+    let node = exporting(of_data).await;
+    let below = "50 36 0:70 / /data/vz/exports rw - nfs4 10.0.0.9:/x rw\n";
+    has_file(&node, MOUNTINFO, &format!("{MOUNTS}{below}"));
+    let status = refused(node).await;
+    assert!(
+        status.contains("is on '/data/vz/exports', which is on no disk of this node"),
+        "{status}"
+    );
+}
+
+/// What was there before an attempt is there after it.
+#[tokio::test]
+async fn a_folder_that_was_there_stays() {
+    let mut node = exporting(of_data).await;
+    node.host = node.host.program("exportfs", refusing);
+    let folder = |files: &mut Disk| files.folder(Path::new("/data/vz/exports"));
+    node.host.change_files(folder);
+    let status = node.run().await;
+    assert!(status.contains("does not support NFS export"), "{status}");
+    let parent = node.host.stat(Path::new("/data/vz/exports")).await.unwrap();
+    assert!(parent.is_some());
+    let made = Path::new("/data/vz/exports/vms");
+    assert_eq!(node.host.stat(made).await.unwrap(), None);
+}
+
+/// What is on a disk that is not mounted is not known.
+///
+/// covers: S1.9
+#[tokio::test]
+async fn an_export_whose_disk_is_away_is_not_taken_back() {
+    for (origin, mounts) in [
+        (of_tank as fn(VmId) -> _, MOUNTS),
+        (of_data, "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"),
+    ] {
+        let node = exported(origin).await;
+        has_file(&node, MOUNTINFO, mounts);
+        let status = refused(node).await;
+        assert!(status.contains("storage 'vms'"), "{status}");
+    }
+}
+
+/// Follows exports until something is seen.
+async fn follows(context: &NodeContext, seen: impl Fn() -> bool) {
+    let until = async {
+        while !seen() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = node::follow_exports(context) => {}
+        () = until => {}
+    }
+}
+
+fn files_say<T>(node: &Node<T>, path: &str, text: &str) -> bool {
+    let mut is_said = false;
+    let look = |files: &mut Disk| is_said = text_of(files, path).contains(text);
+    node.host.change_files(look);
+    is_said
+}
+
+async fn put_record<T>(node: &Node<T>, config: &StorageConfig) {
+    let record = Record::new(config.clone()).encode().unwrap();
+    let commit = Commit::new().put(storage_key(config.id()), record);
+    node.plain.commit(commit).await.unwrap();
+}
+
+fn exporter(config: &mut StorageConfig) -> &mut storage::Exporter {
+    match &mut config.spec {
+        StorageSpec::Nfs(spec) => spec.exporter.as_mut().unwrap(),
+        _ => panic!("no export"),
+    }
+}
+
+/// A record that cannot be read, and a dataset that is another's.
+///
+/// covers: S1.9
+#[tokio::test]
+async fn one_export_that_fails_holds_up_no_other() {
+    let node = exported(of_tank).await;
+    let mut other = record(&node).await.unwrap();
+    other.common.id = "aaa".parse().unwrap();
+    exporter(&mut other).dataset = Some("tank/aaa".to_owned());
+    exporter(&mut other).mount_point = "/srv/ostler/aaa".to_owned();
+    put_record(&node, &other).await;
+    let bad = storage_key(&"bad".parse().unwrap());
+    let commit = Commit::new().put(bad, b"no record".to_vec());
+    node.plain.commit(commit).await.unwrap();
+    has_file(
+        &node,
+        "/zfs/tank:aaa",
+        "filesystem 0 -\nostler:export=another",
+    );
+    has_file(&node, MOUNTINFO, MOUNTS);
+    has_file(&node, KERNEL, "");
+    let context = node.context("pve1", &node.host, None).await;
+    follows(&context, || {
+        files_say(&node, KERNEL, "/srv/ostler/vms 10.0.0.2(")
+    })
+    .await;
+    assert!(files_say(&node, MOUNTINFO, "/srv/ostler/vms"));
+    assert!(!files_say(&node, MOUNTINFO, "/srv/ostler/aaa"));
+}
+
+fn umount(files: &mut Disk, command: &Command) -> Output {
+    files.folder(Path::new("/umounted"));
+    files.file(
+        &format!("/umounted/{}", command.args[0].replace('/', ":")),
+        "once",
+    );
+    let mounts = text_of(files, MOUNTINFO);
+    let left = mounts
+        .lines()
+        .filter(|line| !line.contains(&command.args[0]));
+    let left: String = left.map(|line| format!("{line}\n")).collect();
+    files.file(MOUNTINFO, &left);
+    silent(files, command)
+}
+
+/// Its name and its place are the same, and the handles of files are not.
+///
+/// covers: S1.9
+#[tokio::test]
+async fn an_export_that_was_made_anew_is_mounted_anew() {
+    let mut node = exported(of_tank).await;
+    node.host = node.host.program("umount", umount);
+    let mount = "60 22 0:60 / /mnt/pve/vms rw - nfs4 10.0.0.1:/srv/ostler/vms rw\n";
+    has_file(&node, MOUNTINFO, &format!("{MOUNTS}{mount}"));
+    let context = node.context("pve2", &node.host, None).await;
+    let other = async {
+        // The others follow it for a while, and leave it as it is.
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+        assert!(files_say(&node, MOUNTINFO, "/mnt/pve/vms"));
+        let mut anew = record(&node).await.unwrap();
+        exporter(&mut anew).fsid = "0f5a6d2e-8a3c-4b1d-9e7f-112233445566".to_owned();
+        put_record(&node, &anew).await;
+        while files_say(&node, MOUNTINFO, "/mnt/pve/vms") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = node::follow_exports(&context) => {}
+        () = other => {}
+    }
+    assert!(files_say(&node, "/umounted/:mnt:pve:vms", "once"));
 }
 
 async fn leaves<T>(node: &Node<T>, name: &str) {
@@ -433,7 +598,12 @@ async fn a_node_alone_exports_to_no_one_unless_networks_are_named() {
         let refused = format!("{:?}", with(network).err().unwrap());
         assert!(refused.contains(&format!("'{network}' {why}")), "{refused}");
     }
-    for network in ["10.0.0.0/8", "172.16.0.0/12", "192.168.7.0/24", "fd00:1::/32"] {
+    for network in [
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.7.0/24",
+        "fd00:1::/32",
+    ] {
         assert!(with(network).is_ok(), "{network}");
     }
 }
