@@ -402,6 +402,27 @@ async fn an_export_is_not_called_like_a_volume_of_a_guest() {
     }
 }
 
+/// Any program of the node could mount it. What is known of members stays as it is.
+///
+/// covers: S1.9
+#[tokio::test]
+async fn addresses_that_are_no_other_machine_are_no_clients() {
+    let node = exported(of_tank).await;
+    for (name, host) in [
+        ("pve3", "127.0.0.1"),
+        ("pve4", "0.0.0.0"),
+        ("pve5", "[::1]"),
+        ("pve6", "[::ffff:127.0.0.1]"),
+        ("pve7", "[fd00::7]"),
+    ] {
+        member(&node, name, host).await;
+    }
+    let context = node.context("pve1", &node.host, None).await;
+    let clients: Vec<String> = context.clients(&[]).await.unwrap().into_iter().collect();
+    assert_eq!(clients, ["10.0.0.2", "fd00::7"]);
+    assert!(context.cluster.members.all().is_empty());
+}
+
 /// A link would lead elsewhere.
 #[tokio::test]
 async fn a_place_that_is_no_folder_or_on_another_file_system_says_why() {
