@@ -46,10 +46,7 @@ impl Scene {
                 "virtio0",
                 format!("{storage}:100/vm-100-disk-0.qcow2,size=64M").into(),
             ),
-            (
-                "virtio1",
-                format!("{storage}:100/{second},size=1M").into(),
-            ),
+            ("virtio1", format!("{storage}:100/{second},size=1M").into()),
             ("boot", "order=virtio0".into()),
         ];
         put_guest(&pair.store, 100, &options).await;
@@ -188,7 +185,10 @@ async fn a_guest_moves_with_its_layers() {
     let snapshot = async |at: &Agent, op: &str, name: &str| {
         let params = json!({"node": at.name.as_str(), "vmid": 100, "snapname": name});
         let (status, log) = at.task(op, params).await;
-        assert!(status == "OK" || status.starts_with("WARN"), "{status}: {log:?}");
+        assert!(
+            status == "OK" || status.starts_with("WARN"),
+            "{status}: {log:?}"
+        );
     };
     for (from, to, made, gone) in [
         (one, two, "a", None),

@@ -1,6 +1,9 @@
 //! `POST /nodes/{node}/qemu/{vmid}/vncproxy`, `POST …/termproxy`, `GET …/vncwebsocket`
 
+use std::time::Duration;
+
 use guest::Sockets;
+use guest::qemu::Qmp;
 use model::{Error, VmId};
 use node::tasks::{QemuVncproxy, qmp_failed};
 use node::{ConsoleKind, ConsoleOf, serial_taken};
@@ -31,9 +34,27 @@ pub(super) async fn sockets(op: &Op, vmid: VmId) -> Result<Sockets, Error> {
     Ok(file.sockets)
 }
 
+/// How long a QEMU may take to listen. It counts as running from its first moment on.
+const LISTENS: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The QMP connection to a guest that may just have been started.
+async fn qmp(op: &Op, vmid: VmId) -> Result<Qmp, Error> {
+    let (running, clock) = (&op.context.node.running, &op.context.clock);
+    let begun = clock.monotonic();
+    loop {
+        let connected = running.qmp(vmid).await;
+        let is_over = clock.monotonic() >= begun + LISTENS;
+        if connected.is_ok() || is_over || !running.is_running(vmid).await? {
+            return connected;
+        }
+        clock.sleep(LOOK).await;
+    }
+}
+
 /// Also notices a client that connected directly.
 pub(super) async fn check_serial(op: &Op, vmid: VmId, port: u8) -> Result<(), Error> {
-    let qmp = op.context.node.running.qmp(vmid).await?;
+    let qmp = qmp(op, vmid).await?;
     if qmp.is_serial_taken(port).await.map_err(qmp_failed)? {
         return Err(serial_taken(ConsoleOf::Guest(vmid), port));
     }
