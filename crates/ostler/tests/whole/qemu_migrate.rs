@@ -191,9 +191,9 @@ async fn a_guest_moves_with_its_layers() {
         );
     };
     for (from, to, made, gone) in [
-        (one, two, "a", None),
-        (two, one, "b", Some("a")),
-        (one, two, "c", Some("c")),
+        (one, two, "s1", None),
+        (two, one, "s2", Some("s1")),
+        (one, two, "s3", Some("s3")),
     ] {
         snapshot(from, "qemu_snapshot", made).await;
         drop(serial);
@@ -208,8 +208,8 @@ async fn a_guest_moves_with_its_layers() {
     assert_eq!(
         listing(&pair.folder.path().join("layers/images/100")),
         [
-            "snap-b-vm-100-disk-0.qcow2",
-            "snap-b-vm-100-disk-1.qcow2",
+            "snap-s2-vm-100-disk-0.qcow2",
+            "snap-s2-vm-100-disk-1.qcow2",
             "vm-100-disk-0.qcow2",
             "vm-100-disk-1.qcow2",
         ]
