@@ -11,7 +11,7 @@ use store::SharedStore;
 use sys::SharedHost;
 
 use crate::cluster::{AgentIdentity, Agents, Cluster};
-use crate::exports::told::Told;
+use crate::exports::served::Served;
 use crate::guests::reserved::Reservations;
 use crate::host::packages::{Changelogs, Updates};
 use crate::membership::Handover;
@@ -77,7 +77,7 @@ pub struct NodeContext {
     pub allow_emulation: bool,
     pub running: Running,
     /// Whether the kernel exports what it is to export.
-    pub(crate) exports: Told,
+    pub(crate) exports: Served,
     /// Who may talk to the agents inside of guests.
     pub agent_turns: AgentTurns,
     /// Files on their way to a volume.
@@ -154,7 +154,7 @@ impl NodeContext {
             guest_uids: options.guest_uids,
             allow_emulation: options.allow_emulation,
             running,
-            exports: Told::default(),
+            exports: Served::default(),
             agent_turns: AgentTurns::default(),
             uploads: Uploads::default(),
             streams: Streams::default(),

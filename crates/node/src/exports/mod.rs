@@ -11,7 +11,7 @@
 
 mod mounts;
 pub(crate) mod place;
-pub(crate) mod told;
+pub(crate) mod served;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ use crate::host::disk_writes::is_final;
 use crate::records::storages_prefix;
 use mounts::{Mount, Mounts};
 use place::is_marked;
-use told::State;
+use served::State;
 
 /// All exports of this node; exportfs(8) reads it after `/etc/exports`.
 const FILE: &str = "/etc/exports.d/ostler.exports";
@@ -174,7 +174,7 @@ impl NodeContext {
     }
 
     /// What the file of exports is to say; none where there is nothing to export.
-    async fn wanted_exports(&self, told: &mut State) -> Result<Option<String>, Error> {
+    async fn wanted_exports(&self, served: &mut State) -> Result<Option<String>, Error> {
         let Found {
             exports,
             unreadable,
@@ -192,26 +192,26 @@ impl NodeContext {
         }
         for (id, why) in unreadable {
             // Guests may have their disks there: it stays as it was.
-            if let Some(line) = told.lines.get(&id) {
+            if let Some(line) = served.lines.get(&id) {
                 lines.insert(id.clone(), line.clone());
             }
             skipped.insert(format!("storage '{id}': {why}"));
         }
-        for why in skipped.difference(&told.skipped) {
+        for why in skipped.difference(&served.skipped) {
             warn!(why, "the record of a storage cannot be used for exports");
         }
         let text = HEADER.to_owned() + &lines.values().cloned().collect::<String>();
         let wanted = (!lines.is_empty()).then_some(text);
-        (told.lines, told.skipped) = (lines, skipped);
+        (served.lines, served.skipped) = (lines, skipped);
         Ok(wanted)
     }
 
     /// Has the kernel's server export what the records say. May be repeated. Returns why `exportfs`
     /// refused, if it did.
     pub async fn serve_exports(&self) -> Result<Option<String>, Error> {
-        let mut told = self.exports.0.lock().await;
+        let mut served = self.exports.0.lock().await;
         let path = Path::new(FILE);
-        let wanted = self.wanted_exports(&mut told).await?;
+        let wanted = self.wanted_exports(&mut served).await?;
         let found = match self.host.read(path).await {
             Err(error) if error.is_not_found() && wanted.is_none() => return Ok(None),
             Err(error) if error.is_not_found() => None,
@@ -219,10 +219,10 @@ impl NodeContext {
         };
         let text = wanted.as_deref().unwrap_or(HEADER);
         let is_same = found.is_some_and(|found| found == text.as_bytes());
-        if is_same && told.is_told {
+        if is_same && served.is_read {
             return Ok(None);
         }
-        told.is_told = false;
+        served.is_read = false;
         if !is_same {
             self.host
                 .create_dir(Path::new("/etc/exports.d"), 0o755)
@@ -239,11 +239,11 @@ impl NodeContext {
             Err(error) if is_final(&error) => return Ok(Some(Error::chain(&error))),
             result => result.map(drop)?,
         }
-        // Until the kernel has been told, the file says that something is left to do.
+        // Until the kernel has read it, the file says that something is left to do.
         if wanted.is_none() {
             self.host.remove(path).await?;
         }
-        told.is_told = true;
+        served.is_read = true;
         Ok(None)
     }
 

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::StorageId;
 use tokio::sync::Mutex;
 
-/// Held while the kernel is told what to export.
+/// Held while the kernel reads what to export.
 #[derive(Default)]
-pub(crate) struct Told(pub(super) Mutex<State>);
+pub(crate) struct Served(pub(super) Mutex<State>);
 
 #[derive(Default)]
 pub(super) struct State {
-    /// The kernel was told what the file of exports says.
-    pub(super) is_told: bool,
+    /// The kernel has read the file of exports.
+    pub(super) is_read: bool,
     /// What the file says of each storage.
     pub(super) lines: BTreeMap<StorageId, String>,
     /// Why some storages have no line.
