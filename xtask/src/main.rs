@@ -2,6 +2,7 @@
 
 mod circles;
 mod decisions;
+mod lanes;
 mod layers;
 mod operations;
 mod sizes;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{circles, decisions, layers, operations, sizes, words};
+use crate::{circles, decisions, lanes, layers, operations, sizes, words};
 
 /// Texts at the top of the workspace.
 const TEXTS: [&str; 4] = [
@@ -36,6 +36,7 @@ pub(crate) fn findings(root: &Path) -> Vec<String> {
                     continue;
                 }
                 findings.extend(sizes::findings(&name, &text));
+                findings.extend(lanes::findings(&name, &text));
                 findings.extend(words::findings(&name, &text));
                 findings.extend(operations::findings(root, &name, &text));
             }

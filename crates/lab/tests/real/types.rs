@@ -253,7 +253,7 @@ fn units_of_a_target_are_disks_while_its_portal_is_there() {
     let program = format!("/opt/{}", tests.file_name().unwrap().to_string_lossy());
     let passes = |test: &str| {
         let run = format!(
-            "OSTLER_ISCSI={}/{TARGET} {program} --exact iscsi::{test} --ignored 2>&1",
+            "OSTLER_ISCSI={}/{TARGET} {program} --exact lab_iscsi::{test} --ignored 2>&1",
             server.address()
         );
         let output = node.run_within(SOON, &run).unwrap();

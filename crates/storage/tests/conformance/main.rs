@@ -15,8 +15,8 @@ mod broken;
 mod cases;
 mod cephfs;
 mod images;
-mod iscsi;
 mod iscsidirect;
+mod lab_iscsi;
 mod layers;
 mod rbd;
 
