@@ -618,19 +618,22 @@ impl<T> Disks<T> {
     }
 }
 
-const EXPORTED: &str =
-    "storage 'vms' is there, at '/mnt/pve/store/exports/vms', and exported to other nodes: ";
+/// A task that takes the disk away is refused for an export on it, and for a guest there.
+async fn is_refused_for_its_export<T: Task<Node = NodeContext>>(disks: &Disks<T>) {
+    let exported =
+        "storage 'vms' is there, at '/mnt/pve/store/exports/vms', and exported to other nodes: ";
+    disks.has_export().await;
+    let first = format!("{exported}take it back first (ostler storage unexport vms)");
+    assert_eq!(refused(disks).await, first);
+    disks.has_guest("scsi0", "vms:100/vm-100-disk-0.raw").await;
+    let guest = format!("{exported}guest 100 has volume 'vms:100/vm-100-disk-0.raw'");
+    assert_eq!(refused(disks).await, guest);
+}
 
 /// covers: S1.9
 #[tokio::test]
 async fn a_directory_with_an_export_is_not_taken_away() {
-    let disks = with_directory(directory_delete).await;
-    disks.has_export().await;
-    let first = format!("{EXPORTED}take it back first (ostler storage unexport vms)");
-    assert_eq!(refused(&disks).await, first);
-    disks.has_guest("scsi0", "vms:100/vm-100-disk-0.raw").await;
-    let guest = format!("{EXPORTED}guest 100 has volume 'vms:100/vm-100-disk-0.raw'");
-    assert_eq!(refused(&disks).await, guest);
+    is_refused_for_its_export(&with_directory(directory_delete).await).await;
 }
 
 /// Without more, what was there stays on the disk and in the storages.

@@ -24,10 +24,10 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use model::BlockFormat;
+use model::{BlockFormat, StorageId};
 use sys::{SharedHost, SysError};
 
-use crate::{StorageError, image, inspect};
+use crate::{ImageHeader, StorageError, image, inspect};
 
 /// More layers than QEMU opens in a sensible time.
 const LAYERS_MAX: usize = 512;
@@ -108,18 +108,44 @@ pub(crate) trait Place: Send + Sync {
     /// The layers below the image's own, as `qemu-img` needs them: the base of a linked clone.
     async fn bases(&self) -> Result<Vec<(PathBuf, BlockFormat)>, StorageError>;
 
-    fn failed(&self, source: SysError) -> StorageError;
+    /// Whose they are, for errors.
+    fn storage(&self) -> &StorageId;
 
-    fn no_volume(&self) -> StorageError;
+    fn name(&self) -> &str;
+}
 
-    fn no_snapshot(&self, snapshot: &str) -> StorageError;
+impl dyn Place + '_ {
+    fn failed(&self, source: SysError) -> StorageError {
+        StorageError::of(self.storage(), source)
+    }
 
-    fn not_newest(&self, snapshot: &str) -> StorageError;
+    fn no_volume(&self) -> StorageError {
+        StorageError::NoVolume {
+            storage: self.storage().clone(),
+            name: self.name().to_owned(),
+        }
+    }
 
-    fn exists(&self, snapshot: &str) -> StorageError;
+    fn exists(&self, snapshot: &str) -> StorageError {
+        StorageError::Exists {
+            storage: self.storage().clone(),
+            name: format!("{}@{snapshot}", self.name()),
+        }
+    }
 
-    /// A chain that makes no sense.
-    fn broken(&self, why: String) -> StorageError;
+    fn no_snapshot(&self, snapshot: &str) -> StorageError {
+        StorageError::no_snapshot(self.storage(), self.name(), snapshot)
+    }
+
+    fn not_newest(&self, snapshot: &str) -> StorageError {
+        StorageError::not_newest(self.storage(), self.name(), snapshot)
+    }
+
+    /// What the header of a layer says that should be there.
+    async fn header(&self, layer: &Layer) -> Result<ImageHeader, StorageError> {
+        let header = inspect(self.host(), &self.path(layer), BlockFormat::Qcow2).await;
+        header.map_err(|source| self.failed(source))
+    }
 }
 
 /// The layers of an image from the top, without what it is a linked clone of.
@@ -132,10 +158,11 @@ pub(crate) async fn layers(place: &dyn Place) -> Result<Vec<FoundLayer>, Storage
     }
 }
 
-/// What the header of the lowest of them says that is below it.
-pub(crate) async fn lowest(place: &dyn Place) -> Result<Option<String>, StorageError> {
+/// What a guest sees, in bytes, and what the header of the lowest layer says that is below it.
+pub(crate) async fn summary(place: &dyn Place) -> Result<(u64, Option<String>), StorageError> {
     let mut layers = layers(place).await?;
-    Ok(layers.pop().and_then(|found| found.backing))
+    let size = layers.first().map_or(0, |top| top.size);
+    Ok((size, layers.pop().and_then(|lowest| lowest.backing)))
 }
 
 /// As far as the layers can be read, and the first that cannot.
@@ -190,8 +217,7 @@ pub(crate) async fn create(place: &dyn Place, snapshot: &str) -> Result<(), Stor
         _ => {}
     }
     let below = if has_image { &Layer::Image } else { &layer };
-    let header = inspect(place.host(), &place.path(below), BlockFormat::Qcow2).await;
-    let header = header.map_err(|source| place.failed(source))?;
+    let header = place.header(below).await?;
     place.make(snapshot, header.virtual_size).await?;
     let named = async {
         if has_image {
@@ -221,8 +247,8 @@ pub(crate) async fn roll_back(place: &dyn Place, snapshot: &str) -> Result<(), S
     if place.is_there(&place.path(&Layer::Image)).await? {
         check_roll_back(place, snapshot).await?;
     }
-    let path = place.path(&Layer::Snapshot(snapshot.to_owned()));
-    let header = match inspect(place.host(), &path, BlockFormat::Qcow2).await {
+    let layer = Layer::Snapshot(snapshot.to_owned());
+    let header = match inspect(place.host(), &place.path(&layer), BlockFormat::Qcow2).await {
         Err(error) if error.is_not_found() => return Err(place.no_snapshot(snapshot)),
         header => header.map_err(|source| place.failed(source))?,
     };
@@ -242,9 +268,7 @@ pub(crate) async fn restore(
     // What was the image is what no other layer is on.
     let mut tops = place.all().await?;
     for name in tops.clone() {
-        let path = place.path(&Layer::Snapshot(name));
-        let header = inspect(place.host(), &path, BlockFormat::Qcow2).await;
-        let header = header.map_err(|source| place.failed(source))?;
+        let header = place.header(&Layer::Snapshot(name)).await?;
         let below = header.backing.and_then(|words| place.snapshot(&words));
         tops.retain(|top| Some(top) != below.as_ref());
     }
@@ -256,9 +280,10 @@ pub(crate) async fn restore(
         }
         [] => Err(place.no_volume()),
         tops => {
-            let named = tops.join("', '");
-            let text = format!("it is missing, and has the snapshots '{named}' above it");
-            Err(place.broken(text))
+            let (storage, name, above) = (place.storage(), place.name(), tops.join("', '"));
+            Err(StorageError::Refused(format!(
+                "the layers of '{storage}:{name}': it is missing, and has the snapshots '{above}' above it"
+            )))
         }
     }
 }
@@ -288,21 +313,12 @@ pub(crate) async fn delete(place: &dyn Place, snapshot: &str) -> Result<bool, St
         Merge::Down => image::commit(place.host(), &files).await,
     };
     merged.map_err(|source| place.failed(source))?;
-    finish(place, &layers, at).await?;
+    follow(place, snapshot).await?;
     Ok(true)
 }
 
-/// Gives the files their new names after a merge.
-async fn finish(place: &dyn Place, layers: &[FoundLayer], at: usize) -> Result<(), StorageError> {
-    let layer = &layers[at].layer;
-    match Merge::of(layers, at) {
-        Merge::Up => place.remove(layer).await.map(drop),
-        Merge::Down => place.rename(layer, &layers[at - 1].layer).await,
-    }
-}
-
-/// After QEMU has moved down to a snapshot or taken it out of its own chain: the files get the
-/// names that go with it.
+/// Gives the files the names that go with a merge. One that went up is in no header any more; one that
+/// is there has taken in the layer above it.
 pub(crate) async fn follow(place: &dyn Place, snapshot: &str) -> Result<(), StorageError> {
     let layer = Layer::Snapshot(snapshot.to_owned());
     place.remove_new().await?;

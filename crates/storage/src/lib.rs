@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Every storage has the core, `Storage`. What only some can do is a trait of its own, reached by
-//! an accessor: `FileVolumes`, `Backups`, `Snapshots`, `LinkedClones`, `Trees`, `Tiered`. A driver is kept as long as its record
+//! an accessor: `FileVolumes`, `Backups`, `Snapshots`, `Layered`, `LinkedClones`, `Trees`, `Tiered`. A driver is kept as long as its record
 //! stays as it is, so it may hold a lock and remember things.
 //!
 //! It decides nothing about guests and knows no task; it never writes the store.
@@ -76,6 +76,7 @@ pub use image::{Probed, probe};
 pub use kind::{Property, StorageType};
 pub use lvm::LvmPrograms;
 pub use mounts::exported;
+pub use mounts::usual_path;
 pub use names::{VolumeName, VolumeNames};
 pub use opened::{Opened, check_whole};
 pub use streams::{StreamFormat, completed_import, import_complete};
@@ -204,6 +205,11 @@ pub trait Storage: Send + Sync + 'static {
     /// Snapshots of its images; none where it has no way to make them.
     fn snapshots(&self) -> Option<&dyn Snapshots>;
 
+    /// Images whose snapshots are layers; none where they never are.
+    fn layered(&self) -> Option<&dyn Layered> {
+        None
+    }
+
     /// Images that share with a base what they have not changed; none where it has no such thing.
     fn linked_clones(&self) -> Option<&dyn LinkedClones>;
 
@@ -319,28 +325,20 @@ pub trait Snapshots: Send + Sync {
         snapshot: &str,
         by: &Attacher,
     ) -> Result<(), StorageError>;
+}
 
-    /// The layers of an image whose maker is `Chain`, from the top, without what it is a linked clone
-    /// of.
-    async fn layers(&self, name: &str) -> Result<Vec<FoundLayer>, StorageError> {
-        Err(no_layers(name))
-    }
+/// Images whose snapshots are layers (`SnapshotMaker::Chain`), for the one that has them open in QEMU.
+#[async_trait]
+pub trait Layered: Send + Sync {
+    /// The layers of an image from the top, without what it is a linked clone of.
+    async fn layers(&self, name: &str) -> Result<Vec<FoundLayer>, StorageError>;
 
     /// Gives an image its name back that lost it while this snapshot was being made. May be repeated.
-    async fn restore(&self, name: &str, _snapshot: &str) -> Result<(), StorageError> {
-        Err(no_layers(name))
-    }
+    async fn restore(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
 
     /// After QEMU has taken a snapshot's layer, or the one above it, out of the chain that it has open:
     /// the files get the names that go with it. May be repeated.
-    async fn follow(&self, name: &str, _snapshot: &str) -> Result<(), StorageError> {
-        Err(no_layers(name))
-    }
-}
-
-/// Where the snapshots of an image are not layers.
-pub(crate) fn no_layers(name: &str) -> StorageError {
-    StorageError::Refused(format!("'{name}' has no layers"))
+    async fn follow(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
 }
 
 /// Volumes that arrive as files.

@@ -9,7 +9,7 @@
 //! **Invariant.** The kernel's server gives a folder to the addresses of members and to the networks
 //! of its record, and to no other address.
 
-mod mounts;
+mod follow;
 pub(crate) mod place;
 pub(crate) mod served;
 
@@ -22,24 +22,20 @@ use ipnet::IpNet;
 use model::{Error, NodeName, Record, StorageId};
 use storage::{Exporter, NfsSpec, StorageConfig, StorageSpec};
 use store::{Read, list_all};
-use sys::{Command, SharedHost, SysError};
+use sys::Command;
 use tracing::warn;
 use uuid::Uuid;
 
 use crate::NodeContext;
 use crate::host::disk_writes::is_final;
 use crate::records::storages_prefix;
-use mounts::{Mount, Mounts};
-use place::is_marked;
+pub use follow::follow_exports;
 use served::State;
 
 /// All exports of this node; exportfs(8) reads it after `/etc/exports`.
 const FILE: &str = "/etc/exports.d/ostler.exports";
 
 const HEADER: &str = "# Written by Ostler from the records of storages; changes are lost.\n";
-
-/// How soon the server follows members that come or go.
-const LOOK: Duration = Duration::from_secs(5);
 
 /// How long `exportfs` and `umount` may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -114,7 +110,8 @@ fn is_plain(path: &str) -> bool {
 
 /// The exports of all nodes.
 struct Found {
-    exports: Vec<Export>,
+    own: Vec<Export>,
+    others: Vec<Export>,
     /// Storages whose records cannot be read, which may be exports.
     unreadable: BTreeMap<StorageId, String>,
 }
@@ -124,22 +121,25 @@ impl NodeContext {
     async fn exports_of_all(&self) -> Result<Found, Error> {
         let store = self.records.store();
         let (entries, _) = list_all(&**store, &storages_prefix(), Read::Local).await?;
-        let mut found = Found {
-            exports: Vec::new(),
-            unreadable: BTreeMap::new(),
-        };
+        let (mut exports, mut unreadable) = (Vec::new(), BTreeMap::new());
         for entry in entries {
             match Record::<StorageConfig>::decode(&entry.value) {
-                Ok(record) => found.exports.extend(Export::of(record.data)),
+                Ok(record) => exports.extend(Export::of(record.data)),
                 Err(error) => {
                     let id = entry.key.as_str().rsplit('/').next();
                     if let Some(id) = id.and_then(|id| id.parse().ok()) {
-                        found.unreadable.insert(id, error.to_string());
+                        unreadable.insert(id, error.to_string());
                     }
                 }
             }
         }
-        Ok(found)
+        let is_own = |export: &Export| export.exporter.node == self.name;
+        let (own, others) = exports.into_iter().partition(is_own);
+        Ok(Found {
+            own,
+            others,
+            unreadable,
+        })
     }
 
     /// The exports of this node, by the id of their storage.
@@ -176,15 +176,11 @@ impl NodeContext {
     /// What the file of exports is to say; none where there is nothing to export.
     async fn wanted_exports(&self, served: &mut State) -> Result<Option<String>, Error> {
         let Found {
-            exports,
-            unreadable,
+            own, unreadable, ..
         } = self.exports_of_all().await?;
         let members = self.addresses_of_others().await?;
         let (mut lines, mut skipped) = (BTreeMap::new(), BTreeSet::new());
-        for export in exports {
-            if export.exporter.node != self.name {
-                continue;
-            }
+        for export in own {
             match export.line(&members) {
                 Ok(line) => drop(lines.insert(export.config.id().clone(), line)),
                 Err(why) => drop(skipped.insert(why)),
@@ -246,66 +242,6 @@ impl NodeContext {
         served.is_read = true;
         Ok(None)
     }
-
-    /// Mounts datasets of exports that are not mounted, as after their pool was imported. Returns why
-    /// some are not.
-    async fn mount_datasets(&self) -> Result<Vec<String>, Error> {
-        let (mut mounts, mut whys) = (None, Vec::new());
-        for export in self.exports_of_all().await?.exports {
-            let Exporter {
-                node,
-                dataset: Some(dataset),
-                mount_point,
-                fsid,
-                ..
-            } = &export.exporter
-            else {
-                continue;
-            };
-            if *node != self.name {
-                continue;
-            }
-            let mounts = match &mounts {
-                Some(mounts) => mounts,
-                None => mounts.insert(Mounts::read(&self.host).await?),
-            };
-            if mounts.at(mount_point).is_none()
-                && let Err(error) = self.mount_dataset(dataset, fsid).await
-            {
-                whys.push(format!("'{dataset}': {error}"));
-            }
-        }
-        Ok(whys)
-    }
-
-    /// One that was not made for this export is left alone.
-    async fn mount_dataset(&self, dataset: &str, fsid: &str) -> Result<(), Error> {
-        match is_marked(self, dataset, fsid).await? {
-            Some(true) => {}
-            Some(false) => return Err(Error::conflict("it was not made for this export")),
-            None => return Err(Error::conflict("there is no such dataset")),
-        }
-        let mount = Command::new("zfs").args(["mount", dataset]);
-        let output = self.host.run(mount.timeout(Some(PATIENCE))).await?;
-        Ok(output.checked("zfs mount").map(drop)?)
-    }
-}
-
-/// Whether something is mounted at a path.
-pub(crate) async fn is_mounted(host: &SharedHost, path: &str) -> Result<bool, SysError> {
-    Ok(Mounts::read(host).await?.at(path).is_some())
-}
-
-/// Whether the file system that has a path is the one that is mounted at `point`.
-pub(crate) async fn is_covered_by(
-    host: &SharedHost,
-    path: &str,
-    point: &str,
-) -> Result<bool, SysError> {
-    let mounts = Mounts::read(host).await?;
-    Ok(mounts
-        .covering(path)
-        .is_some_and(|mount| mount.point == point))
 }
 
 /// Whether this node exports a storage.
@@ -326,100 +262,6 @@ pub(crate) fn files_at<'a>(spec: &'a StorageSpec, node: &NodeName) -> Option<&'a
         StorageSpec::CephFs(spec) => spec.path.as_deref(),
         _ => None,
     }
-}
-
-/// A mount of what another node exports. One that was taken back and made anew under its name has
-/// another `fsid`: handles of the old one lead nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Mounted {
-    id: StorageId,
-    point: String,
-    /// As the kernel calls it.
-    source: String,
-    fsid: String,
-}
-
-/// Warns when something begins to be wrong, and when the reason changes.
-#[derive(Default)]
-struct Warned(BTreeMap<&'static str, String>);
-
-impl Warned {
-    fn of(&mut self, what: &'static str, whys: Result<Vec<String>, Error>) {
-        let why = whys.map_or_else(|error| error.to_string(), |whys| whys.join("; "));
-        if why.is_empty() {
-            self.0.remove(what);
-        } else if self.0.get(what) != Some(&why) {
-            warn!(why, "{what}");
-            self.0.insert(what, why);
-        }
-    }
-}
-
-/// Keeps the server in line with the records of storages and members, and unmounts what other nodes
-/// export no more. Never returns.
-pub async fn follow_exports(node: &NodeContext) {
-    let mut mounted = BTreeSet::new();
-    let mut warned = Warned::default();
-    loop {
-        let datasets = node.mount_datasets().await;
-        warned.of("datasets of exports are not mounted", datasets);
-        let served = node.serve_exports().await;
-        let served = served.map(|why| why.into_iter().collect());
-        warned.of("storages are not exported as they are to be", served);
-        let unmounted = unmount_gone(node, &mut mounted).await;
-        warned.of("exports that are gone stay mounted", unmounted);
-        node.clock.sleep(LOOK).await;
-    }
-}
-
-/// A mount of an export that is gone gives errors alone, and is in the way of a new one. Returns why
-/// some are left, which are tried again.
-async fn unmount_gone(
-    node: &NodeContext,
-    mounted: &mut BTreeSet<Mounted>,
-) -> Result<Vec<String>, Error> {
-    let Found {
-        exports,
-        unreadable,
-    } = node.exports_of_all().await?;
-    let others = exports
-        .iter()
-        .filter(|export| export.exporter.node != node.name);
-    let now = others.map(|export| {
-        let id = export.config.id().clone();
-        let point = export.spec.path.clone();
-        Mounted {
-            point: point.unwrap_or_else(|| format!("/mnt/pve/{id}")),
-            source: export.spec.source(),
-            fsid: export.exporter.fsid.clone(),
-            id,
-        }
-    });
-    let mut now: BTreeSet<_> = now.collect();
-    // Whether it is gone is not known.
-    let is_unknown = |old: &&Mounted| unreadable.contains_key(&old.id);
-    now.extend(mounted.iter().filter(is_unknown).cloned());
-    let mut whys = Vec::new();
-    for old in mounted.difference(&now).cloned().collect::<Vec<_>>() {
-        if let Err(error) = unmount(node, &old).await {
-            whys.push(format!("'{}': {}", old.point, Error::chain(&error)));
-            now.insert(old);
-        }
-    }
-    *mounted = now;
-    Ok(whys)
-}
-
-/// What is mounted there otherwise stays.
-async fn unmount(node: &NodeContext, old: &Mounted) -> Result<(), SysError> {
-    let mounts = Mounts::read(&node.host).await?;
-    let is_it = |mount: &Mount| mount.kind.starts_with("nfs") && mount.source == old.source;
-    if !mounts.at(&old.point).is_some_and(is_it) {
-        return Ok(());
-    }
-    let unmount = Command::new("umount").arg(&old.point);
-    let output = node.host.run(unmount.timeout(Some(PATIENCE))).await?;
-    output.checked("umount").map(drop)
 }
 
 #[cfg(test)]

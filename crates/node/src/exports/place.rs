@@ -5,15 +5,14 @@
 //! from is refused.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use model::{Error, StorageId};
 use storage::{BtrfsSpec, DirSpec, StorageConfig, StorageSpec};
-use sys::{Command, FileKind};
+use sys::{Command, FileKind, Mount, Mounts, SysError};
 
 use super::is_plain;
-use super::mounts::{Mount, Mounts};
 use crate::NodeContext;
 use crate::host::interfaces::address_in;
 
@@ -23,8 +22,9 @@ const PROGRAM: &str = "/usr/sbin/exportfs";
 /// How many threads the kernel's server has.
 const THREADS: &str = "/proc/fs/nfsd/threads";
 
-/// What is exported now, and what is from the next start on.
+/// What is exported now, and what is once the server reads its files again.
 const EXPORTED: [&str; 2] = ["/var/lib/nfs/etab", "/etc/exports"];
+const MORE_EXPORTED: &str = "/etc/exports.d";
 
 /// What a node runs from is there, and what is secret.
 const SYSTEM: [&str; 7] = [
@@ -170,16 +170,14 @@ impl Place {
     /// Refuses a folder that an export has already, or that has one: it would be there twice, with the
     /// rights of both.
     async fn check_not_exported(&self, node: &NodeContext) -> Result<(), Error> {
-        for file in EXPORTED {
-            let text = match node.host.read(Path::new(file)).await {
+        for file in files_of_exports(node).await? {
+            let text = match node.host.read(&file).await {
                 Err(error) if error.is_not_found() => continue,
                 text => String::from_utf8_lossy(&text?).into_owned(),
             };
             if let Some(other) = text.lines().find_map(|line| self.overlapping(line)) {
-                let text = format!(
-                    "'{}' is exported already, as '{other}' in {file}",
-                    self.path
-                );
+                let (path, file) = (&self.path, file.display());
+                let text = format!("'{path}' is exported already, as '{other}' in {file}");
                 return Err(Error::conflict(text));
             }
         }
@@ -208,6 +206,18 @@ impl Place {
         let is_above = ours.starts_with(other) && (crosses || other.starts_with(&self.mount_point));
         (other.starts_with(ours) || is_above).then_some(path)
     }
+}
+
+/// All files that say what is exported, as exportfs(8) reads them.
+async fn files_of_exports(node: &NodeContext) -> Result<Vec<PathBuf>, SysError> {
+    let folder = Path::new(MORE_EXPORTED);
+    let more = node.host.list(folder).await?.into_iter();
+    let more =
+        more.filter(|entry| entry.name.ends_with(".exports") && !entry.name.starts_with('.'));
+    let fixed = EXPORTED.iter().map(PathBuf::from);
+    Ok(fixed
+        .chain(more.map(|entry| folder.join(entry.name)))
+        .collect())
 }
 
 /// Refuses a parent that is a link, or anything else but a folder: the export would be elsewhere.

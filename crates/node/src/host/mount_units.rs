@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sys::{Command, SharedHost, SysError};
+use sys::{Command, Mounts, SharedHost, SysError};
 use tasks::TaskContext;
 
 use super::disk_writes::run;
@@ -179,51 +179,15 @@ pub(crate) async fn is_mounted(cx: &Cx, name: &str) -> Result<bool, SysError> {
     Ok(points.any(|mounted| mounted == Some(&*point)))
 }
 
-/// A mount, as the kernel lists it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Mounted {
-    /// Of the device. The first one is 0 where the file system has a number of its own (btrfs).
-    pub(crate) number: (u32, u32),
-    pub(crate) source: String,
-}
-
 /// The mount that is seen at its folder; others may be below.
-pub(crate) async fn mounted(host: &SharedHost, name: &str) -> Result<Option<Mounted>, SysError> {
-    let list = host.read(Path::new("/proc/self/mountinfo")).await?;
+pub(crate) async fn mounted(host: &SharedHost, name: &str) -> Result<Option<sys::Mount>, SysError> {
     let point = folder(name).display().to_string();
-    Ok(last_at(&String::from_utf8_lossy(&list), &point))
-}
-
-/// Reads `36 25 8:17 / /mnt/pve/x rw,relatime shared:1 - ext4 /dev/sdb1 rw`; later ones cover earlier
-/// ones.
-fn last_at(list: &str, point: &str) -> Option<Mounted> {
-    let at_point = |line: &str| {
-        let (place, origin) = line.split_once(" - ")?;
-        let mut words = place.split(' ').skip(2);
-        let (major, minor) = words.next()?.split_once(':')?;
-        let number = (major.parse().ok()?, minor.parse().ok()?);
-        let source = origin.split(' ').nth(1)?.to_owned();
-        (words.nth(1) == Some(point)).then_some(Mounted { number, source })
-    };
-    list.lines().rev().find_map(at_point)
+    Ok(Mounts::read(host).await?.at(&point).cloned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_mount_at_a_folder_is_seen() {
-        let list = "36 25 8:17 / /mnt/pve/x rw shared:1 - ext4 /dev/sdb1 rw\n\
-                    37 36 8:33 / /mnt/pve/x rw - ext4 /dev/sdc1 rw\n\
-                    38 25 0:52 / /mnt/pve/x/y rw - btrfs /dev/sdd rw\n";
-        let expected = Mounted {
-            number: (8, 33),
-            source: "/dev/sdc1".to_owned(),
-        };
-        assert_eq!(last_at(list, "/mnt/pve/x"), Some(expected));
-        assert_eq!(last_at(list, "/mnt/pve"), None);
-    }
 
     #[test]
     fn a_unit_is_named_as_systemd_names_it() {

@@ -26,14 +26,14 @@
 
 use std::sync::Arc;
 
-use guest::qemu::block::{HostOptions, descriptor_set, file_of, image_nodes, node_name, overlay};
+use guest::qemu::block::{descriptor_set, file_of, image_nodes, node_name, overlay};
 use guest::qemu::{Events, Job, JobState, LayerMerge, NewLayer, Qmp, QmpError, VmConfig};
-use model::qemu::{Aio, Drive, DriveSlot};
+use model::qemu::{Drive, DriveSlot};
 use model::{BlockSpec, Error, VmId, VolumeId};
-use storage::{FoundLayer, Layer, Merge, Snapshots, Storage};
+use storage::{FoundLayer, Layer, Layered, Merge, Storage};
 use tasks::TaskContext;
 
-use super::live_copy::{LOOK, TELL_EVERY, end_job, job, until_jobs_change};
+use super::live_copy::{LOOK, end_job, until_job};
 use crate::NodeContext;
 use crate::guests::disk_snapshots::snapshots_of;
 use crate::guests::disks::Disk;
@@ -42,8 +42,11 @@ use crate::tasks::qmp_failed;
 
 type Cx = TaskContext<NodeContext>;
 
+/// What the log shows of a merge.
+const LAYERS: (&str, Option<u64>) = ("layers", None);
+
 /// A disk of a running guest.
-pub(super) struct Layered {
+pub(super) struct LayeredDisk {
     slot: DriveSlot,
     volume: VolumeId,
     storage: Arc<dyn Storage>,
@@ -51,9 +54,10 @@ pub(super) struct Layered {
     is_read_only: bool,
 }
 
-impl Layered {
-    fn snapshots(&self) -> Result<&dyn Snapshots, Error> {
-        snapshots_of(&*self.storage, &self.volume)
+impl LayeredDisk {
+    fn layers(&self) -> Result<&dyn Layered, Error> {
+        let none = || Error::conflict(format!("storage of '{}' has no layers", self.volume));
+        self.storage.layered().ok_or_else(none)
     }
 
     fn name(&self) -> &str {
@@ -95,7 +99,7 @@ pub(super) async fn open_ones(
     vmid: VmId,
     qmp: &Qmp,
     disks: &[Disk],
-) -> Result<(Vec<Layered>, Vec<Disk>), Error> {
+) -> Result<(Vec<LayeredDisk>, Vec<Disk>), Error> {
     if disks.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
@@ -110,7 +114,7 @@ pub(super) async fn open_ones(
         match place.filter(|(slot, _)| nodes.contains(&node_name(*slot))) {
             Some((slot, volume)) => {
                 let drive = config.drives.get(slot);
-                open.push(Layered {
+                open.push(LayeredDisk {
                     slot: *slot,
                     volume: volume.clone(),
                     storage: cx.node.storage(volume.storage()).await?,
@@ -129,7 +133,7 @@ pub(super) async fn make_layers(
     cx: &Cx,
     vmid: VmId,
     qmp: &Qmp,
-    disks: &[Layered],
+    disks: &[LayeredDisk],
     snapshot: &str,
 ) -> Result<Vec<NewLayer>, Error> {
     let mut made = Vec::new();
@@ -140,8 +144,9 @@ pub(super) async fn make_layers(
         if chain.is_behind {
             return Err(unsettled(disk));
         }
-        let snapshots = disk.snapshots()?;
-        snapshots.create_snapshot(disk.name(), snapshot).await?;
+        snapshots_of(&*disk.storage, &disk.volume)?
+            .create_snapshot(disk.name(), snapshot)
+            .await?;
         let image = chain.nodes.into_iter().next();
         let image = image.ok_or_else(|| Error::bug("a drive has no image"))?;
         let layer = open_layer(cx, vmid, qmp, disk).await?;
@@ -151,7 +156,7 @@ pub(super) async fn make_layers(
 }
 
 /// Opens what has the disk's name now. QEMU itself puts what it has below it.
-async fn open_layer(cx: &Cx, vmid: VmId, qmp: &Qmp, disk: &Layered) -> Result<String, Error> {
+async fn open_layer(cx: &Cx, vmid: VmId, qmp: &Qmp, disk: &LayeredDisk) -> Result<String, Error> {
     let spec = cx.node.attach_to_running(vmid, &disk.volume).await?;
     let spec = BlockSpec {
         backing: None,
@@ -159,14 +164,7 @@ async fn open_layer(cx: &Cx, vmid: VmId, qmp: &Qmp, disk: &Layered) -> Result<St
     };
     let config = cx.node.records.qemu(vmid).await?.record.data.config;
     let config = VmConfig::parse(&config).map_err(Error::invalid_fields)?;
-    let options = match config.drives.get(&disk.slot) {
-        Some(drive) => HostOptions::new(drive, &spec, Aio::Threads),
-        None => HostOptions::for_efi(&spec),
-    };
-    let options = HostOptions {
-        throttle: None,
-        ..options
-    };
+    let options = drives::options_of_image(&config, disk.slot, &spec)?;
     let label = drives::label(disk.slot, &disk.volume);
     let spec = drives::pass(&cx.node.host, qmp, &label, &spec, &options).await?;
     let existing = qmp.block_nodes().await.map_err(qmp_failed)?;
@@ -177,7 +175,7 @@ async fn open_layer(cx: &Cx, vmid: VmId, qmp: &Qmp, disk: &Layered) -> Result<St
     Ok(name)
 }
 
-fn unsettled(disk: &Layered) -> Error {
+fn unsettled(disk: &LayeredDisk) -> Error {
     let volume = &disk.volume;
     let text = format!(
         "a change of the layers of '{volume}' was broken off: delete the snapshot that is shown as \
@@ -192,11 +190,11 @@ pub(super) async fn settle(
     cx: &Cx,
     vmid: VmId,
     qmp: &Qmp,
-    disk: &Layered,
+    disk: &LayeredDisk,
     (snapshot, change): (&str, Change),
 ) -> Result<(), Error> {
     end_job(cx, qmp, &job_of(cx, disk)).await?;
-    disk.snapshots()?.restore(disk.name(), snapshot).await?;
+    disk.layers()?.restore(disk.name(), snapshot).await?;
     let chain = look(cx, vmid, qmp, disk).await?;
     if !chain.is_behind {
         return Ok(());
@@ -228,7 +226,7 @@ pub(super) async fn remove(
     cx: &Cx,
     vmid: VmId,
     qmp: &Qmp,
-    disks: &[Layered],
+    disks: &[LayeredDisk],
     what: (&str, Change),
 ) -> Result<(), Error> {
     for disk in disks {
@@ -262,12 +260,12 @@ pub(super) async fn remove(
     Ok(())
 }
 
-fn job_of(cx: &Cx, disk: &Layered) -> String {
+fn job_of(cx: &Cx, disk: &LayeredDisk) -> String {
     cx.job_id(&format!("merge-{}", disk.slot))
 }
 
-async fn look(cx: &Cx, vmid: VmId, qmp: &Qmp, disk: &Layered) -> Result<Chain, Error> {
-    let names = disk.snapshots()?.layers(disk.name()).await?;
+async fn look(cx: &Cx, vmid: VmId, qmp: &Qmp, disk: &LayeredDisk) -> Result<Chain, Error> {
+    let names = disk.layers()?.layers(disk.name()).await?;
     let spec = cx.node.attach_to_running(vmid, &disk.volume).await?;
     let nodes = qmp.layers(&disk.node()).await;
     let nodes = nodes.map_err(qmp_failed)?;
@@ -289,7 +287,7 @@ async fn look(cx: &Cx, vmid: VmId, qmp: &Qmp, disk: &Layered) -> Result<Chain, E
 async fn merge_at(
     cx: &Cx,
     qmp: &Qmp,
-    disk: &Layered,
+    disk: &LayeredDisk,
     chain: &Chain,
     (at, merge): (usize, Merge),
     paused: &mut bool,
@@ -323,18 +321,18 @@ async fn merge_at(
     };
     begun.map_err(qmp_failed)?;
     let has_all = |job: &Job| matches!(job.state, JobState::Ready | JobState::Pending);
-    if let Some(job) = wait(cx, qmp, &id, has_all).await? {
+    if let Some(job) = until_job(cx, qmp, &id, LAYERS, has_all).await? {
         let state = qmp.status().await.map_err(qmp_failed)?.state;
         *paused = state == "running";
         // It writes out everything, too, also where the guest stands still already.
         qmp.pause().await.map_err(qmp_failed)?;
         if job.state == JobState::Ready {
             qmp.complete_job(&id).await.map_err(qmp_failed)?;
-            wait(cx, qmp, &id, |job| job.state == JobState::Pending).await?;
+            until_job(cx, qmp, &id, LAYERS, |job| job.state == JobState::Pending).await?;
         }
         qmp.finalize_job(&id).await.map_err(qmp_failed)?;
     }
-    wait(cx, qmp, &id, |_| false).await?;
+    until_job(cx, qmp, &id, LAYERS, |_| false).await?;
     // The header is on the disk before a file goes.
     qmp.pause().await.map_err(qmp_failed)?;
     outcome(cx, &mut said, &id).await
@@ -342,7 +340,7 @@ async fn merge_at(
 
 /// Refuses a disk whose files QEMU cannot write, and a guest that could wake up between a change of
 /// QEMU's chain and of the names.
-async fn check_mergeable(qmp: &Qmp, disk: &Layered) -> Result<(), Error> {
+async fn check_mergeable(qmp: &Qmp, disk: &LayeredDisk) -> Result<(), Error> {
     if disk.is_read_only {
         let volume = &disk.volume;
         let text = format!("'{volume}' is read-only for the guest: stop it first");
@@ -355,29 +353,6 @@ async fn check_mergeable(qmp: &Qmp, disk: &Layered) -> Result<(), Error> {
         )),
         _ => Ok(()),
     }
-}
-
-/// Waits until a job has come so far; none where it is gone before.
-async fn wait(
-    cx: &Cx,
-    qmp: &Qmp,
-    id: &str,
-    is_enough: impl Fn(&Job) -> bool,
-) -> Result<Option<Job>, Error> {
-    let mut events = qmp.events();
-    let mut looks = 0_u32;
-    while let Some(job) = job(qmp, id).await? {
-        if is_enough(&job) {
-            return Ok(Some(job));
-        }
-        looks += 1;
-        if looks.is_multiple_of(TELL_EVERY) {
-            cx.progress("layers", job.done.min(job.total), job.total)
-                .await;
-        }
-        until_jobs_change(cx, &mut events).await;
-    }
-    Ok(None)
 }
 
 /// How a job that is gone has ended, by what QEMU said of it.
@@ -404,14 +379,14 @@ async fn outcome(cx: &Cx, said: &mut Events, id: &str) -> Result<(), Error> {
 }
 
 /// Closes what QEMU has left, then gives the files their names.
-async fn follow(qmp: &Qmp, disk: &Layered, snapshot: &str) -> Result<(), Error> {
+async fn follow(qmp: &Qmp, disk: &LayeredDisk, snapshot: &str) -> Result<(), Error> {
     close_unused(qmp, disk).await?;
-    Ok(disk.snapshots()?.follow(disk.name(), snapshot).await?)
+    Ok(disk.layers()?.follow(disk.name(), snapshot).await?)
 }
 
 /// Removes the nodes of a drive that are not in its chain, and the descriptors that none of its nodes
 /// uses.
-async fn close_unused(qmp: &Qmp, disk: &Layered) -> Result<(), Error> {
+async fn close_unused(qmp: &Qmp, disk: &LayeredDisk) -> Result<(), Error> {
     let used = qmp.layers(&disk.node()).await;
     let used = used.map_err(qmp_failed)?;
     let is_used = |name: &String| used.iter().any(|top| top == name || file_of(top) == *name);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use guest::qemu::block::HostOptions;
 use guest::qemu::{Qmp, QmpError, VmConfig, Volumes};
-use model::qemu::{Drive, DriveSlot, DriveSource};
+use model::qemu::{Aio, Drive, DriveSlot, DriveSource};
 use model::{BlockFormat, BlockSource, BlockSpec, Error, VmId, VolumeId};
 use storage::{AttachMode, Attacher};
 use sys::{SharedHost, SysError};
@@ -260,6 +260,23 @@ pub(crate) fn label_of(slot: DriveSlot, drive: &Drive) -> String {
 /// Whether a label is a drive's; those of the start say its slot alone.
 pub(crate) fn is_label_of(label: &str, slot: DriveSlot) -> bool {
     label.split(' ').next() == Some(&slot.to_string())
+}
+
+/// How a running guest opens what takes the place of a drive's image. The throttle above it stays.
+pub(crate) fn options_of_image(
+    config: &VmConfig,
+    slot: DriveSlot,
+    spec: &BlockSpec,
+) -> Result<HostOptions, Error> {
+    let options = match config.drives.get(&slot) {
+        Some(drive) => HostOptions::new(drive, spec, Aio::Threads),
+        None if slot == DriveSlot::EFI => HostOptions::for_efi(spec),
+        None => return Err(Error::bug(format!("there is no drive {slot}"))),
+    };
+    Ok(HostOptions {
+        throttle: None,
+        ..options
+    })
 }
 
 /// Opens an image with all that it is a layer on, and hands the descriptors to a QEMU that runs,

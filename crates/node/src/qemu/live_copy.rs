@@ -181,6 +181,31 @@ pub(crate) async fn job(qmp: &Qmp, id: &str) -> Result<Option<Job>, Error> {
     Ok(jobs.into_iter().find(|job| job.id == id))
 }
 
+/// Waits until a job has come so far; none where it is gone before. The task's log shows the bytes of `what`, and
+/// of how many, which the job itself knows where `total` is none.
+pub(crate) async fn until_job(
+    cx: &Cx,
+    qmp: &Qmp,
+    id: &str,
+    (what, total): (&str, Option<u64>),
+    is_enough: impl Fn(&Job) -> bool,
+) -> Result<Option<Job>, Error> {
+    let mut events = qmp.events();
+    let mut looks = 0_u32;
+    while let Some(job) = job(qmp, id).await? {
+        if is_enough(&job) {
+            return Ok(Some(job));
+        }
+        looks += 1;
+        if looks.is_multiple_of(TELL_EVERY) {
+            let total = total.unwrap_or(job.total);
+            cx.progress(what, job.done.min(total), total).await;
+        }
+        until_jobs_change(cx, &mut events).await;
+    }
+    Ok(None)
+}
+
 /// Ends a job, if there is one, and waits until it is gone.
 pub(crate) async fn end_job(cx: &Cx, qmp: &Qmp, id: &str) -> Result<(), Error> {
     let mut events = qmp.events();

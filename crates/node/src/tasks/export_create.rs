@@ -114,7 +114,7 @@ impl ExportCreate {
         let spec = NfsSpec {
             server,
             export: place.path,
-            path: Some(format!("/mnt/pve/{}", self.storage)),
+            path: Some(storage::usual_path(&self.storage)),
             exporter: Some(Exporter {
                 node: node.name.clone(),
                 origin: self.origin.clone(),

@@ -7,11 +7,10 @@ use std::pin::Pin;
 use model::{Error, Record, StorageId};
 use storage::{Exporter, NfsSpec, StorageConfig, StorageSpec};
 use store::{Commit, Precondition, StoreError};
-use sys::{Command, FileKind, SharedHost, SysError};
+use sys::{Command, FileKind, Mounts, SharedHost, SysError};
 use tasks::TaskContext;
 
 use super::disk_storage::read;
-use crate::exports::is_covered_by;
 use crate::exports::place::{MARK, is_marked};
 use crate::host::disk_writes::{or_left, run};
 use crate::records::unreadable;
@@ -91,7 +90,7 @@ impl<'a> Exported<'a> {
     async fn check_place(&self, cx: &Cx) -> Result<(), Error> {
         let planned = &self.exporter.mount_point;
         let is_itself = self.is_itself(&cx.node.host).await?;
-        if is_itself && is_covered_by(&cx.node.host, &self.spec.export, planned).await? {
+        if is_itself && self.is_on(&cx.node.host, planned).await? {
             return Ok(());
         }
         Err(Error::conflict(format!(
@@ -109,7 +108,15 @@ impl<'a> Exported<'a> {
     }
 
     async fn is_mounted(&self, host: &SharedHost) -> Result<bool, SysError> {
-        crate::exports::is_mounted(host, &self.exporter.mount_point).await
+        let mounts = Mounts::read(host).await?;
+        Ok(mounts.at(&self.exporter.mount_point).is_some())
+    }
+
+    /// Whether the folder is on the file system that is mounted at `point`.
+    async fn is_on(&self, host: &SharedHost, point: &str) -> Result<bool, SysError> {
+        let mounts = Mounts::read(host).await?;
+        let mount = mounts.covering(&self.spec.export);
+        Ok(mount.is_some_and(|mount| mount.point == point))
     }
 
     /// Removes the folder or dataset that was made, unless something is in it. `is_new`: nothing can
@@ -140,8 +147,7 @@ impl<'a> Exported<'a> {
             return Ok(());
         }
         // Below a file system that is not mounted any more is a folder of another one.
-        let point = &self.exporter.mount_point;
-        let is_there = is_covered_by(host, &self.spec.export, point).await?;
+        let is_there = self.is_on(host, &self.exporter.mount_point).await?;
         if self.exporter.dataset.is_none() && !is_there {
             return self.leave(cx, &self.spec.export).await;
         }

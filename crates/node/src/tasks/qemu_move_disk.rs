@@ -13,9 +13,9 @@
 //! held the same when the disk stood still.
 
 use async_trait::async_trait;
-use guest::qemu::block::{HostOptions, image_nodes, node_name, replacement};
-use guest::qemu::{JobState, NodeCopy, Qmp, VmConfig};
-use model::qemu::{Aio, Drive, DriveSlot};
+use guest::qemu::block::{image_nodes, node_name, replacement};
+use guest::qemu::{Job, JobState, NodeCopy, Qmp, VmConfig};
+use model::qemu::{Drive, DriveSlot};
 use model::{BlockFormat, Error, GuestConfig, GuestRecord, StorageId, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use storage::{ContentType, Storage, VolumeNames};
@@ -26,7 +26,7 @@ use super::volume_delete::free_unwanted;
 use super::{guest_object, qmp_failed};
 use crate::guests::options::{is_in_snapshot, replace_volume, volume_of};
 use crate::qemu::drives;
-use crate::qemu::live_copy::{self, TELL_EVERY, until_jobs_change};
+use crate::qemu::live_copy::{self, until_jobs_change};
 use crate::volumes::images::{self, Copying, Source};
 use crate::{NodeContext, volumes};
 
@@ -336,15 +336,7 @@ async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Err
     let guest = cx.node.records.qemu(task.vmid).await?.record.data;
     let config = VmConfig::parse(&guest.config).map_err(Error::invalid_fields)?;
     let spec = cx.node.attach_to_running(task.vmid, &target.to).await?;
-    let options = match config.drives.get(&slot) {
-        Some(drive) => HostOptions::new(drive, &spec, Aio::Threads),
-        None if slot == DriveSlot::EFI => HostOptions::for_efi(&spec),
-        None => return Err(Error::bug(format!("there is no drive {slot}"))),
-    };
-    let options = HostOptions {
-        throttle: None,
-        ..options
-    };
+    let options = drives::options_of_image(&config, slot, &spec)?;
     let qmp = cx.node.running.qmp(task.vmid).await?;
     let existing = qmp.block_nodes().await.map_err(qmp_failed)?;
     let images = image_nodes(slot, &existing);
@@ -369,30 +361,21 @@ async fn mirror(cx: &Cx, task: &QemuMoveDisk, slot: DriveSlot) -> Result<(), Err
 }
 
 async fn until_ready(cx: &Cx, qmp: &Qmp, total: u64) -> Result<(), Error> {
-    let mut events = qmp.events();
-    for look in 1_u32.. {
-        let job = job(cx, qmp).await?;
-        let job = job.ok_or_else(|| Error::unavailable("somebody else ended the mirror"))?;
-        match job.state {
-            JobState::Ready => break,
-            JobState::Running => {}
-            JobState::Done | JobState::Pending => {
-                return Err(Error::unavailable("somebody else ended the mirror"));
-            }
-            JobState::Failed(why) => {
-                return Err(Error::unavailable(format!("the mirror failed: {why}")));
-            }
+    let (id, what) = (cx.job_id("mirror"), ("disk", Some(total)));
+    let has_come_far = |job: &Job| job.state != JobState::Running;
+    let job = live_copy::until_job(cx, qmp, &id, what, has_come_far).await?;
+    match job.map(|job| job.state) {
+        Some(JobState::Ready) => {}
+        Some(JobState::Failed(why)) => {
+            return Err(Error::unavailable(format!("the mirror failed: {why}")));
         }
-        if look.is_multiple_of(TELL_EVERY) {
-            cx.progress("disk", job.done.min(total), total).await;
-        }
-        until_jobs_change(cx, &mut events).await;
+        _ => return Err(Error::unavailable("somebody else ended the mirror")),
     }
     cx.progress("disk", total, total).await;
     Ok(())
 }
 
-async fn job(cx: &Cx, qmp: &Qmp) -> Result<Option<guest::qemu::Job>, Error> {
+async fn job(cx: &Cx, qmp: &Qmp) -> Result<Option<Job>, Error> {
     live_copy::job(qmp, &cx.job_id("mirror")).await
 }
 

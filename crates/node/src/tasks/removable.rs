@@ -12,7 +12,7 @@ use tasks::TaskContext;
 
 use crate::exports::{files_at, is_exported_by};
 use crate::host::disks;
-use crate::host::mount_units::{self, Mount, Mounted};
+use crate::host::mount_units::{self, Mount};
 use crate::host::pools::directories::directories;
 use crate::records::unreadable;
 use crate::{NodeContext, storage_key, volumes_of_guest};
@@ -388,7 +388,7 @@ pub(super) async fn set_disabled(cx: &Cx, id: &StorageId, is_disabled: bool) -> 
 }
 
 /// Whether a mount is of this device.
-async fn is_from(node: &NodeContext, mounted: &Mounted, device: &Device) -> Result<bool, Error> {
+async fn is_from(node: &NodeContext, mounted: &sys::Mount, device: &Device) -> Result<bool, Error> {
     let number = match mounted.number {
         (0, _) => number_of(node, &mounted.source).await?,
         number => Some(number),
@@ -407,7 +407,7 @@ async fn number_of(node: &NodeContext, path: &str) -> Result<Option<(u32, u32)>,
 }
 
 /// Whether the device of a mount was pulled.
-async fn is_gone(node: &NodeContext, mounted: &Mounted) -> Result<bool, Error> {
+async fn is_gone(node: &NodeContext, mounted: &sys::Mount) -> Result<bool, Error> {
     let path = match mounted.number {
         (0, _) if !mounted.source.starts_with("/dev/") => return Ok(false),
         (0, _) => mounted.source.clone(),

@@ -154,13 +154,7 @@ async fn a_disk_with_another_storage_is_not_detached() {
 /// covers: S1.9
 #[tokio::test]
 async fn a_disk_with_an_export_is_not_detached() {
-    let disks = removable(of_store::<StorageDetach>, true).await;
-    disks.has_export().await;
-    let first = format!("{EXPORTED}take it back first (ostler storage unexport vms)");
-    assert_eq!(refused(&disks).await, first);
-    disks.has_guest("scsi0", "vms:100/vm-100-disk-0.raw").await;
-    let guest = format!("{EXPORTED}guest 100 has volume 'vms:100/vm-100-disk-0.raw'");
-    assert_eq!(refused(&disks).await, guest);
+    is_refused_for_its_export(&removable(of_store::<StorageDetach>, true).await).await;
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ mod native;
 mod options;
 mod output;
 mod pct;
+mod plan;
 mod pool;
 mod profile;
 mod progress;

@@ -1,16 +1,13 @@
 //! `ostler pool`: pools of ZFS, their growth and repair.
 
 use anyhow::Result;
-use model::schema::{Field, Shape, Values, format};
-use proto::Verb;
+use model::schema::{Field, Values, format};
 use serde_json::Value;
 
 use super::agent::Agent;
 use super::commands::{Command, Program, Show, get, own, post};
-use super::follow::follow;
-use super::format::{Output, Style, Table, bytes, plain_text, render, time};
-use super::output;
-use super::progress::Log;
+use super::format::{Style, Table, bytes, plain_text, time};
+use super::plan::show_plan;
 
 pub(super) const PROGRAM: Program = Program {
     name: "pool",
@@ -52,15 +49,7 @@ const COMMANDS: &[Command] = &[
 ];
 
 async fn add(agent: Agent, given: Values, style: Style) -> Result<()> {
-    let plan = agent.at(Verb::Post, ADD_PATH, given).await?.data;
-    if style.output != Output::Text {
-        return output::print(&render(&style, &plan, &Shape::Any)?);
-    }
-    output::print(&planned(&plan))?;
-    match plan["upid"].as_str() {
-        Some(upid) => follow(&agent, upid, Log::Stdout).await,
-        None => Ok(()),
-    }
+    show_plan(agent, ADD_PATH, given, style, planned).await
 }
 
 fn planned(plan: &Value) -> String {

@@ -2,16 +2,13 @@
 //! plugged in and unplugged.
 
 use anyhow::Result;
-use model::schema::{Field, Shape, Values, format};
-use proto::Verb;
+use model::schema::{Field, Values, format};
 use serde_json::Value;
 
 use super::agent::Agent;
 use super::commands::{Command, Program, Show, delete, get, own, post};
-use super::follow::follow;
-use super::format::{Output, Style, Table, plain_text, render};
-use super::output;
-use super::progress::Log;
+use super::format::{Style, Table, plain_text};
+use super::plan::show_plan;
 
 pub(super) const PROGRAM: Program = Program {
     name: "storage",
@@ -45,15 +42,7 @@ const COMMANDS: &[Command] = &[
 ];
 
 async fn export(agent: Agent, given: Values, style: Style) -> Result<()> {
-    let plan = agent.at(Verb::Post, EXPORTS, given).await?.data;
-    if style.output != Output::Text {
-        return output::print(&render(&style, &plan, &Shape::Any)?);
-    }
-    output::print(&planned(&plan))?;
-    match plan["upid"].as_str() {
-        Some(upid) => follow(&agent, upid, Log::Stdout).await,
-        None => Ok(()),
-    }
+    show_plan(agent, EXPORTS, given, style, planned).await
 }
 
 fn words(list: &Value) -> String {

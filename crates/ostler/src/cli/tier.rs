@@ -1,16 +1,13 @@
 //! `ostler tier`: what volumes of a class of guests are like.
 
 use anyhow::Result;
-use model::schema::{Field, Shape, Values, format};
-use proto::Verb;
+use model::schema::{Field, Values, format};
 use serde_json::Value;
 
 use super::agent::Agent;
 use super::commands::{Command, Program, Show, delete, get, own, post, put};
-use super::follow::follow;
-use super::format::{Output, Style, Table, plain_text, render};
-use super::output;
-use super::progress::Log;
+use super::format::{Style, Table, plain_text};
+use super::plan::show_plan;
 
 pub(super) const PROGRAM: Program = Program {
     name: "tier",
@@ -50,15 +47,10 @@ const COMMANDS: &[Command] = &[
 ];
 
 async fn apply(agent: Agent, given: Values, style: Style) -> Result<()> {
-    let plan = agent.at(Verb::Post, APPLY_PATH, given).await?.data;
-    if style.output != Output::Text {
-        return output::print(&render(&style, &plan, &Shape::Any)?);
-    }
-    output::print(&planned(&plan, &style))?;
-    match plan["upid"].as_str() {
-        Some(upid) => follow(&agent, upid, Log::Stdout).await,
-        None => Ok(()),
-    }
+    show_plan(agent, APPLY_PATH, given, style.clone(), |plan| {
+        planned(plan, &style)
+    })
+    .await
 }
 
 fn rows(data: &Value) -> impl Iterator<Item = &Value> {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::harness::breaking::{Broken, IN_AN_ACT};
 use crate::harness::namespace::with_bridge;
-use crate::harness::{Serial, TestNode, about, left_out, tiny_disk, until};
+use crate::harness::{TestNode, about, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 struct Scene {
@@ -21,22 +21,6 @@ impl Scene {
         }
         let node = TestNode::with_tiny(&tiny_disk()?).await;
         Some(Self { node })
-    }
-
-    async fn done(&self, op: &str, vmid: u32, more: Value) {
-        let status = self.node.task(op, about(vmid, more)).await;
-        assert_eq!(status, "OK", "{op}");
-    }
-
-    async fn boot(&self) -> Serial {
-        self.done("qemu_start", 100, json!({})).await;
-        let mut serial = self.serial();
-        serial.expect("tiny: ready");
-        serial
-    }
-
-    fn serial(&self) -> Serial {
-        Serial::connect(&self.node.root.join("run/ostler/guests/100/serial0.sock"))
     }
 
     async fn get(&self, op: &str, vmid: u32) -> Option<Value> {
@@ -98,7 +82,7 @@ async fn clones(scene: &Scene, more: Value) {
         assert!(config.is_none_or(|config| config.get("lock").is_none()));
         if let Some(image) = images.first() {
             assert!(is_sound(&scene.folder(vmid).join(image)));
-            scene.done("qemu_destroy", vmid, json!({})).await;
+            scene.node.done("qemu_destroy", vmid, json!({})).await;
         }
         let source = scene.get("qemu_config", 100).await.unwrap();
         assert!(source.get("lock").is_none(), "{source}");
@@ -115,7 +99,7 @@ fn a_clone_is_whole_or_nothing() {
         };
         let before = std::fs::read(scene.folder(100).join("vm-100-disk-0.qcow2")).unwrap();
         clones(&scene, json!({"full": 1})).await;
-        scene.done("qemu_template", 100, json!({})).await;
+        scene.node.done("qemu_template", 100, json!({})).await;
         clones(&scene, json!({"full": 0})).await;
         let base = scene.folder(100).join("base-100-disk-0.qcow2");
         assert!(
@@ -132,7 +116,7 @@ fn a_clone_of_a_running_guest_is_whole_or_nothing() {
         let Some(scene) = Scene::new("clone of a running guest broken off").await else {
             return;
         };
-        let mut serial = scene.boot().await;
+        let mut serial = scene.node.boot(100).await;
         serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
         clones(&scene, json!({"full": 1})).await;
         // It still writes, and its disk can be moved: no job or node of the tasks holds it.
@@ -142,7 +126,7 @@ fn a_clone_of_a_running_guest_is_whole_or_nothing() {
                 .contains("on")
         );
         let away = json!({"disk": "virtio0", "format": "raw", "delete": 1});
-        scene.done("qemu_move_disk", 100, away).await;
+        scene.node.done("qemu_move_disk", 100, away).await;
     });
 }
 
@@ -154,7 +138,7 @@ fn a_moved_disk_loses_no_write() {
         let Some(scene) = Scene::new("move broken off").await else {
             return;
         };
-        let mut serial = scene.boot().await;
+        let mut serial = scene.node.boot(100).await;
         serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
         let format = std::cell::Cell::new("qcow2");
         let other = || match format.get() {
@@ -181,8 +165,8 @@ fn a_moved_disk_loses_no_write() {
         };
         let wanted = |_| json!({"disk": "virtio0", "format": other(), "delete": 1});
         scene.everywhere("qemu_move_disk", 100, wanted, check).await;
-        scene.done("qemu_stop", 100, json!({})).await;
-        let mut serial = scene.boot().await;
+        scene.node.done("qemu_stop", 100, json!({})).await;
+        let mut serial = scene.node.boot(100).await;
         let read = "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/note";
         let seen = serial.ask(read);
         assert!(seen.contains(&last), "{seen}, not {last}");
@@ -197,7 +181,7 @@ fn a_snapshot_with_memory_is_whole_or_gone() {
         let Some(scene) = Scene::new("snapshot broken off").await else {
             return;
         };
-        let mut serial = scene.boot().await;
+        let mut serial = scene.node.boot(100).await;
         let wanted = |number: usize| json!({"snapname": format!("s{number}"), "vmstate": 1});
         let check = async |number: usize, broken: &Broken| {
             let list = scene.get("qemu_snapshot_list", 100).await.unwrap();
@@ -208,11 +192,11 @@ fn a_snapshot_with_memory_is_whole_or_gone() {
             assert!(serial.ask("echo alive").contains("alive"));
             if broken.is_ok() {
                 let name = json!({"snapname": format!("s{number}")});
-                scene.done("qemu_delsnapshot", 100, name).await;
+                scene.node.done("qemu_delsnapshot", 100, name).await;
             }
         };
         scene.everywhere("qemu_snapshot", 100, wanted, check).await;
-        scene.done("qemu_stop", 100, json!({})).await;
+        scene.node.done("qemu_stop", 100, json!({})).await;
         assert!(is_sound(&scene.folder(100).join("vm-100-disk-0.qcow2")));
     });
 }
@@ -226,11 +210,11 @@ fn a_rollback_goes_all_the_way_or_none() {
         let Some(scene) = Scene::new("rollback broken off").await else {
             return;
         };
-        let mut serial = scene.boot().await;
+        let mut serial = scene.node.boot(100).await;
         let begin = "word=before; mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo before > /mnt/note; sync";
         serial.ask(begin);
         let snapshot = json!({"snapname": "s1", "vmstate": 1});
-        scene.done("qemu_snapshot", 100, snapshot).await;
+        scene.node.done("qemu_snapshot", 100, snapshot).await;
         let images = scene.images(100);
         let change = "word=after; echo after > /mnt/note; sync";
         serial.ask(change);
@@ -240,6 +224,7 @@ fn a_rollback_goes_all_the_way_or_none() {
                 let status = scene.get("qemu_status", 100).await.unwrap();
                 assert_eq!(status["status"], "stopped");
                 scene
+                    .node
                     .done("qemu_rollback", 100, json!({"snapname": "s1"}))
                     .await;
             }
@@ -255,7 +240,7 @@ fn a_rollback_goes_all_the_way_or_none() {
             let is_back = broken.is_ok() || broken.status.starts_with("WARN");
             if is_back {
                 // Another QEMU, with a new console.
-                serial = scene.serial();
+                serial = scene.node.serial(100);
                 serial.type_line("");
             }
             let seen = serial.ask("echo $word-$(cat /mnt/note)-is");

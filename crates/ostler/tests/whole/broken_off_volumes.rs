@@ -41,15 +41,11 @@ impl Scene {
         std::fs::write(&image, vec![FIRST; SIZE]).unwrap();
         let disk = format!("pool:0,import-from={}", image.display());
         scene
+            .node
             .done("qemu_configure_task", 100, json!({"virtio0": disk}))
             .await;
         scene.assert_consistent().await;
         scene
-    }
-
-    async fn done(&self, op: &str, vmid: u32, more: Value) {
-        let status = self.node.task(op, about(vmid, more)).await;
-        assert_eq!(status, "OK", "{op}");
     }
 
     async fn config(&self, vmid: u32) -> Option<Value> {
@@ -169,7 +165,7 @@ async fn are_whole_or_gone(ground: Ground) {
     renamed(&scene).await;
     cloned(&scene, json!({"full": 0})).await;
     scene.assert_full_of("base-100-disk-0", SECOND);
-    scene.done("qemu_destroy", 100, json!({})).await;
+    scene.node.done("qemu_destroy", 100, json!({})).await;
     assert!(scene.ground.volumes().is_empty());
 }
 
@@ -196,7 +192,7 @@ async fn snapshotted(scene: &Scene) {
         assert_eq!(scene.snapshots(100).await.contains(&name(number)), is_ok);
         if is_ok {
             let gone = json!({"snapname": name(number)});
-            scene.done("qemu_delsnapshot", 100, gone).await;
+            scene.node.done("qemu_delsnapshot", 100, gone).await;
         }
         scene.assert_full_of(DISK, FIRST);
     };
@@ -206,6 +202,7 @@ async fn snapshotted(scene: &Scene) {
 /// The image is wholly what it was, or wholly what it is to be again.
 async fn rolled_back(scene: &Scene) {
     scene
+        .node
         .done("qemu_snapshot", 100, json!({"snapname": "first"}))
         .await;
     let wanted = async |_| {
@@ -217,6 +214,7 @@ async fn rolled_back(scene: &Scene) {
     };
     scene.everywhere("qemu_rollback", wanted, check).await;
     scene
+        .node
         .done("qemu_delsnapshot", 100, json!({"snapname": "first"}))
         .await;
 }
@@ -225,7 +223,7 @@ async fn rolled_back(scene: &Scene) {
 async fn forgotten(scene: &Scene) {
     let wanted = async |number| {
         let name = json!({"snapname": format!("s{number}")});
-        scene.done("qemu_snapshot", 100, name.clone()).await;
+        scene.node.done("qemu_snapshot", 100, name.clone()).await;
         about(100, name)
     };
     let check = async |number, is_ok: bool| {
@@ -234,6 +232,7 @@ async fn forgotten(scene: &Scene) {
         assert!(!(is_ok && is_there), "{name}");
         if is_there {
             scene
+                .node
                 .done("qemu_delsnapshot", 100, json!({"snapname": name}))
                 .await;
         }
@@ -269,11 +268,11 @@ async fn moved(scene: &Scene) {
             }
             if is_ok {
                 let other = if to == "pool" { "local" } else { "pool" };
-                scene.done("qemu_move_disk", 100, move_to(other)).await;
+                scene.node.done("qemu_move_disk", 100, move_to(other)).await;
             }
         };
         scene.everywhere("qemu_move_disk", wanted, check).await;
-        scene.done("qemu_move_disk", 100, move_to(to)).await;
+        scene.node.done("qemu_move_disk", 100, move_to(to)).await;
     }
     scene.assert_full_of(DISK, FIRST);
 }
@@ -294,14 +293,14 @@ async fn cloned(scene: &Scene, more: Value) {
             let disk = format!("vm-{vmid}-disk-0");
             assert_eq!(scene.ground.content(&disk), source);
             scene.ground.fill(&disk, 0x33);
-            scene.done("qemu_destroy", vmid, json!({})).await;
+            scene.node.done("qemu_destroy", vmid, json!({})).await;
         }
     };
     scene.everywhere("qemu_clone", wanted, check).await;
     let wanted = async |number| {
         let mut clone = more.clone();
         clone["newid"] = json!(vmid(number));
-        scene.done("qemu_clone", 100, clone).await;
+        scene.node.done("qemu_clone", 100, clone).await;
         about(vmid(number), json!({}))
     };
     // What is destroyed is gone, whenever the agent dies.
@@ -309,7 +308,10 @@ async fn cloned(scene: &Scene, more: Value) {
         let is_there = scene.config(vmid(number)).await.is_some();
         assert!(!(is_ok && is_there));
         if is_there {
-            scene.done("qemu_destroy", vmid(number), json!({})).await;
+            scene
+                .node
+                .done("qemu_destroy", vmid(number), json!({}))
+                .await;
         }
     };
     scene.everywhere("qemu_destroy", wanted, check).await;
@@ -321,6 +323,7 @@ async fn renamed(scene: &Scene) {
     let vmid = |number: usize| scene.guest(400, number);
     let wanted = async |number| {
         scene
+            .node
             .done("qemu_clone", 100, json!({"newid": vmid(number), "full": 1}))
             .await;
         about(vmid(number), json!({}))
@@ -333,10 +336,10 @@ async fn renamed(scene: &Scene) {
         let vmid = vmid(number);
         let volume = format!("{}-{vmid}-disk-0", if is_ok { "base" } else { "vm" });
         scene.assert_full_of(&volume, SECOND);
-        scene.done("qemu_destroy", vmid, json!({})).await;
+        scene.node.done("qemu_destroy", vmid, json!({})).await;
     };
     scene.everywhere("qemu_template", wanted, check).await;
-    scene.done("qemu_template", 100, json!({})).await;
+    scene.node.done("qemu_template", 100, json!({})).await;
 }
 
 /// Runs a test on a runtime of its own.

@@ -3,22 +3,9 @@
 use std::process::Command;
 
 use crate::harness::namespace::with_bridge;
-use crate::harness::{Serial, TestNode, about, left_out, tiny_disk};
-use serde_json::{Value, json};
+use crate::harness::{TestNode, about, left_out, tiny_disk};
+use serde_json::json;
 use testkit::tgt::{TARGET, Tgt};
-
-async fn done(node: &TestNode, op: &str, vmid: u32, more: Value) {
-    let status = node.task(op, about(vmid, more)).await;
-    assert_eq!(status, "OK", "{op}");
-}
-
-async fn boot(node: &TestNode, vmid: u32) -> Serial {
-    done(node, "qemu_start", vmid, json!({})).await;
-    let socket = format!("run/ostler/guests/{vmid}/serial0.sock");
-    let mut serial = Serial::connect(&node.root.join(socket));
-    serial.expect("tiny: ready");
-    serial
-}
 
 #[test]
 fn a_guest_has_a_unit_as_its_disk() {
@@ -45,13 +32,13 @@ fn a_guest_has_a_unit_as_its_disk() {
         node.call("storage_create", storage).await.unwrap();
         let made = json!({"memory": "128", "kvm": 0, "serial0": "socket", "boot": "order=virtio0",
             "virtio0": "units:lun1"});
-        done(&node, "qemu_create", 300, made).await;
-        let mut serial = boot(&node, 300).await;
+        node.done("qemu_create", 300, made).await;
+        let mut serial = node.boot(300).await;
         serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo unit > /mnt/note; sync");
         // A copy of what runs.
         let copy = json!({"newid": 301, "full": 1, "storage": "local"});
-        done(&node, "qemu_clone", 300, copy).await;
-        done(&node, "qemu_stop", 300, json!({})).await;
+        node.done("qemu_clone", 300, copy).await;
+        node.done("qemu_stop", 300, json!({})).await;
         let refused = node.task(
             "qemu_resize",
             about(300, json!({"disk": "virtio0", "size": "+1M"})),
@@ -60,11 +47,11 @@ fn a_guest_has_a_unit_as_its_disk() {
             refused.await,
             "volume resize is not possible on iscsi device"
         );
-        let mut serial = boot(&node, 301).await;
+        let mut serial = node.boot(301).await;
         serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
         assert!(serial.ask("cat /mnt/note").contains("unit"));
         // A unit belongs to no guest, so it stays when one goes.
-        done(&node, "qemu_destroy", 300, json!({})).await;
+        node.done("qemu_destroy", 300, json!({})).await;
         let rows = json!({"node": "pve1", "storage": "units"});
         let rows = node.call("volume_list", rows).await.unwrap().data;
         assert_eq!(rows[0]["volid"], "units:lun1");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::harness::namespace::with_bridge;
-use crate::harness::{Serial, TestNode, about, left_out, tiny_disk, until};
+use crate::harness::{TestNode, about, left_out, tiny_disk, until};
 use serde_json::{Value, json};
 
 struct Scene {
@@ -32,25 +32,12 @@ impl Scene {
         Some(Self { node })
     }
 
-    async fn done(&self, op: &str, vmid: u32, more: Value) {
-        let status = self.node.task(op, about(vmid, more)).await;
-        assert_eq!(status, "OK", "{op}");
-    }
-
     async fn config(&self, vmid: u32) -> Value {
         self.node
             .call("qemu_config", about(vmid, json!({})))
             .await
             .unwrap()
             .data
-    }
-
-    async fn boot(&self, vmid: u32) -> Serial {
-        self.done("qemu_start", vmid, json!({})).await;
-        let socket = format!("run/ostler/guests/{vmid}/serial0.sock");
-        let mut serial = Serial::connect(&self.node.root.join(socket));
-        serial.expect("tiny: ready");
-        serial
     }
 
     fn image(&self, name: &str) -> PathBuf {
@@ -68,10 +55,10 @@ async fn a_layer_leaves_its_base_alone(scene: &Scene) {
     assert!(std::fs::metadata(&layer).unwrap().len() < 1 << 20);
     let base = scene.image("100/base-100-disk-0.qcow2");
     let before = std::fs::read(&base).unwrap();
-    let mut serial = scene.boot(201).await;
+    let mut serial = scene.node.boot(201).await;
     serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo mine > /mnt/note; sync");
     assert!(serial.ask("cat /mnt/note").contains("mine"));
-    scene.done("qemu_stop", 201, json!({})).await;
+    scene.node.done("qemu_stop", 201, json!({})).await;
     assert!(
         std::fs::read(&base).unwrap() == before,
         "the base was written to"
@@ -82,7 +69,7 @@ async fn a_layer_leaves_its_base_alone(scene: &Scene) {
 async fn a_layer_is_copied_with_its_base(scene: &Scene) {
     let layer = scene.image("201/vm-201-disk-0.qcow2");
     let whole = json!({"newid": 203, "full": 1, "format": "raw"});
-    scene.done("qemu_clone", 201, whole).await;
+    scene.node.done("qemu_clone", 201, whole).await;
     let compare = |copy: &str| {
         let (layer, copy) = (layer.to_str().unwrap(), scene.image(copy));
         let copy = copy.to_str().unwrap();
@@ -90,20 +77,24 @@ async fn a_layer_is_copied_with_its_base(scene: &Scene) {
     };
     compare("203/vm-203-disk-0.raw");
     scene
+        .node
         .done("qemu_snapshot", 201, json!({"snapname": "one"}))
         .await;
     let of_snapshot = json!({"newid": 204, "full": 1, "format": "raw", "snapname": "one"});
-    scene.done("qemu_clone", 201, of_snapshot).await;
+    scene.node.done("qemu_clone", 201, of_snapshot).await;
     compare("204/vm-204-disk-0.raw");
     for op in ["qemu_rollback", "qemu_delsnapshot"] {
-        scene.done(op, 201, json!({"snapname": "one"})).await;
+        scene.node.done(op, 201, json!({"snapname": "one"})).await;
     }
     compare("204/vm-204-disk-0.raw");
     // A layer on a layer.
-    scene.done("qemu_template", 201, json!({})).await;
-    scene.done("qemu_clone", 201, json!({"newid": 205})).await;
+    scene.node.done("qemu_template", 201, json!({})).await;
+    scene
+        .node
+        .done("qemu_clone", 201, json!({"newid": 205}))
+        .await;
     let moved = json!({"disk": "virtio0", "storage": "second", "format": "raw", "delete": 1});
-    scene.done("qemu_move_disk", 205, moved).await;
+    scene.node.done("qemu_move_disk", 205, moved).await;
     let copy = scene
         .node
         .root
@@ -120,7 +111,7 @@ fn a_template_its_clones_and_their_end() {
         let Some(scene) = Scene::new("templates and clones").await else {
             return;
         };
-        scene.done("qemu_template", 100, json!({})).await;
+        scene.node.done("qemu_template", 100, json!({})).await;
         let config = scene.config(100).await;
         assert_eq!(config["template"], 1);
         assert_eq!(
@@ -131,9 +122,11 @@ fn a_template_its_clones_and_their_end() {
         assert_eq!(started, "you can't start a vm if it's a template");
 
         scene
+            .node
             .done("qemu_clone", 100, json!({"newid": 201, "name": "linked"}))
             .await;
         scene
+            .node
             .done(
                 "qemu_clone",
                 100,
@@ -157,8 +150,8 @@ fn a_template_its_clones_and_their_end() {
             "{full}"
         );
         a_layer_leaves_its_base_alone(&scene).await;
-        scene.boot(202).await;
-        scene.done("qemu_stop", 202, json!({})).await;
+        scene.node.boot(202).await;
+        scene.node.done("qemu_stop", 202, json!({})).await;
 
         // The list has a layer's name as in the configuration.
         let list = json!({"node": "pve1", "storage": "local", "vmid": 201});
@@ -172,7 +165,7 @@ fn a_template_its_clones_and_their_end() {
             "{refused}"
         );
         for vmid in [205, 204, 203, 202, 201, 100] {
-            scene.done("qemu_destroy", vmid, json!({})).await;
+            scene.node.done("qemu_destroy", vmid, json!({})).await;
         }
         assert_eq!(scene.images(), 0);
     });
@@ -184,7 +177,7 @@ fn a_running_guest_is_copied_as_it_is_at_one_moment() {
         let Some(scene) = Scene::new("clone of a running guest").await else {
             return;
         };
-        let mut serial = scene.boot(100).await;
+        let mut serial = scene.node.boot(100).await;
         serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo first > /mnt/note; sync");
         let refused = scene
             .node
@@ -197,11 +190,12 @@ fn a_running_guest_is_copied_as_it_is_at_one_moment() {
                 .contains("Linked clone feature")
         );
         scene
+            .node
             .done("qemu_clone", 100, json!({"newid": 203, "format": "raw"}))
             .await;
         // The original keeps running and may change.
         serial.ask("echo second > /mnt/note; sync");
-        let mut copy = scene.boot(203).await;
+        let mut copy = scene.node.boot(203).await;
         let seen = copy.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/note");
         assert!(seen.contains("first"), "{seen}");
         assert!(scene.image("203/vm-203-disk-0.raw").exists());
@@ -228,12 +222,12 @@ fn a_copy_is_no_faster_than_is_allowed() {
         };
         let timed = async |op: &str, more: Value| {
             let begun = std::time::Instant::now();
-            scene.done(op, 100, more).await;
+            scene.node.done(op, 100, more).await;
             let took = begun.elapsed();
             assert!(took > std::time::Duration::from_secs(1), "{op}: {took:?}");
         };
         timed("qemu_clone", with(json!({"newid": 204, "full": 1}))).await;
-        scene.boot(100).await;
+        scene.node.boot(100).await;
         let to_raw = json!({"disk": "virtio0", "format": "raw", "delete": 1});
         timed("qemu_move_disk", with(to_raw)).await;
     });
@@ -243,7 +237,7 @@ fn a_copy_is_no_faster_than_is_allowed() {
 async fn move_around(scene: &Scene) {
     for (storage, format) in [("local", "raw"), ("second", "qcow2"), ("local", "qcow2")] {
         let wanted = json!({"disk": "virtio0", "storage": storage, "format": format, "delete": 1});
-        scene.done("qemu_move_disk", 100, wanted).await;
+        scene.node.done("qemu_move_disk", 100, wanted).await;
         let volume = scene.config(100).await["virtio0"]
             .as_str()
             .unwrap()
@@ -262,7 +256,7 @@ fn a_disk_moves_while_the_guest_writes_to_it() {
         let Some(scene) = Scene::new("moving disks").await else {
             return;
         };
-        let mut serial = scene.boot(100).await;
+        let mut serial = scene.node.boot(100).await;
         serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
         // It writes all the time, and knows what it has written.
         let load =
@@ -294,10 +288,11 @@ fn a_disk_moves_while_the_guest_writes_to_it() {
         // Another drive can be plugged into the slot of the moved one, and it can be moved when
         // stopped.
         scene
+            .node
             .done("qemu_shutdown", 100, json!({"forceStop": 1, "timeout": 30}))
             .await;
         let wanted = json!({"disk": "virtio0", "storage": "second", "format": "raw"});
-        scene.done("qemu_move_disk", 100, wanted).await;
+        scene.node.done("qemu_move_disk", 100, wanted).await;
         let config = scene.config(100).await;
         assert!(
             config["unused0"]
@@ -306,7 +301,7 @@ fn a_disk_moves_while_the_guest_writes_to_it() {
                 .starts_with("local:100/"),
             "{config}"
         );
-        let mut serial = scene.boot(100).await;
+        let mut serial = scene.node.boot(100).await;
         let seen = serial.ask(
             "mkdir -p /mnt; mount -t vfat /dev/vda /mnt; cat /mnt/count; sha256sum /mnt/vmlinuz",
         );
@@ -314,8 +309,8 @@ fn a_disk_moves_while_the_guest_writes_to_it() {
             seen.contains(&last) && seen.contains(&sum),
             "{seen}, not {last} and {sum}"
         );
-        scene.done("qemu_stop", 100, json!({})).await;
-        scene.done("qemu_destroy", 100, json!({})).await;
+        scene.node.done("qemu_stop", 100, json!({})).await;
+        scene.node.done("qemu_destroy", 100, json!({})).await;
         assert_eq!(scene.images(), 0);
     });
 }
@@ -333,12 +328,12 @@ fn a_uefi_guests_variables_move_while_it_runs() {
             .call("qemu_configure", about(100, uefi))
             .await
             .unwrap();
-        let mut serial = scene.boot(100).await;
+        let mut serial = scene.node.boot(100).await;
         assert!(serial.ask("ls /sys/firmware/efi").contains("efivars"));
         for format in ["raw", "qcow2"] {
             let storage = if format == "raw" { "second" } else { "local" };
             let to = json!({"disk": "efidisk0", "storage": storage, "format": format, "delete": 1});
-            scene.done("qemu_move_disk", 100, to).await;
+            scene.node.done("qemu_move_disk", 100, to).await;
             let disk = scene.config(100).await["efidisk0"].clone();
             let disk = disk.as_str().unwrap();
             assert!(
@@ -353,9 +348,9 @@ fn a_uefi_guests_variables_move_while_it_runs() {
             .task("qemu_move_disk", about(100, to.clone()))
             .await;
         assert_eq!(refused, "cannot move TPM state while VM is running");
-        scene.done("qemu_stop", 100, json!({})).await;
-        scene.done("qemu_move_disk", 100, to).await;
-        scene.boot(100).await;
+        scene.node.done("qemu_stop", 100, json!({})).await;
+        scene.node.done("qemu_move_disk", 100, to).await;
+        scene.node.boot(100).await;
     });
 }
 
@@ -367,6 +362,7 @@ fn a_disk_becomes_another_guests() {
             return;
         };
         scene
+            .node
             .done("qemu_clone", 100, json!({"newid": 206, "full": 1}))
             .await;
         let new = json!({"virtio1": "local:1,format=qcow2"});
@@ -375,7 +371,7 @@ fn a_disk_becomes_another_guests() {
             .call("qemu_configure", about(206, new))
             .await
             .unwrap();
-        let mut serial = scene.boot(206).await;
+        let mut serial = scene.node.boot(206).await;
         serial.ask("echo from-206 > /dev/vdb; sync");
         let to = |disk: &str, place: &str| json!({"disk": disk, "target-vmid": 100, "target-disk": place});
         let running = scene
@@ -386,9 +382,10 @@ fn a_disk_becomes_another_guests() {
             running.contains("while the source VM is running"),
             "{running}"
         );
-        scene.done("qemu_stop", 206, json!({})).await;
-        let mut serial = scene.boot(100).await;
+        scene.node.done("qemu_stop", 206, json!({})).await;
+        let mut serial = scene.node.boot(100).await;
         scene
+            .node
             .done("qemu_move_disk", 206, to("virtio1", "virtio3"))
             .await;
         serial.ask("until [ -b /dev/vdb ]; do usleep 50000; done");
@@ -399,6 +396,7 @@ fn a_disk_becomes_another_guests() {
         assert!(!scene.image("206/vm-206-disk-1.qcow2").exists());
         // With a guest's last image its folder is removed.
         scene
+            .node
             .done("qemu_move_disk", 206, to("virtio0", "unused3"))
             .await;
         assert!(!scene.image("206").exists());
@@ -407,7 +405,7 @@ fn a_disk_becomes_another_guests() {
         let both = json!({"disk": "virtio0", "target-vmid": 206, "storage": "second"});
         let refused = scene.node.call("qemu_move_disk", about(100, both)).await;
         assert!(refused.unwrap_err().fields.contains_key("target-vmid"));
-        scene.done("qemu_stop", 100, json!({})).await;
+        scene.node.done("qemu_stop", 100, json!({})).await;
     });
 }
 
@@ -418,7 +416,7 @@ fn fifty_linked_clones_at_once() {
         let Some(scene) = Scene::new("fifty clones").await else {
             return;
         };
-        scene.done("qemu_template", 100, json!({})).await;
+        scene.node.done("qemu_template", 100, json!({})).await;
         let mut upids = Vec::<String>::new();
         let submit = async |op: &str, vmid: u32, more: Value| {
             let upid = scene.node.call(op, about(vmid, more)).await.unwrap().data;

@@ -27,35 +27,27 @@ impl Scene {
         });
         scene.node.call("storage_create", storage).await.unwrap();
         let away = json!({"disk": "virtio0", "storage": "layers", "format": "qcow2", "delete": 1});
-        scene.done("qemu_move_disk", 100, away).await;
+        scene.node.done("qemu_move_disk", 100, away).await;
         Some(scene)
     }
 
-    async fn done(&self, op: &str, vmid: u32, more: Value) {
-        assert_eq!(self.node.task(op, about(vmid, more)).await, "OK", "{op}");
-    }
-
     async fn snapshot(&self, name: &str) {
-        self.done("qemu_snapshot", 100, json!({"snapname": name}))
+        self.node
+            .done("qemu_snapshot", 100, json!({"snapname": name}))
             .await;
     }
 
     async fn delete(&self, name: &str) {
-        self.done("qemu_delsnapshot", 100, json!({"snapname": name}))
+        self.node
+            .done("qemu_delsnapshot", 100, json!({"snapname": name}))
             .await;
     }
 
     /// Boots the guest, whose file system is at `/mnt` then.
     async fn boot(&self) -> Serial {
-        self.done("qemu_start", 100, json!({})).await;
-        let mut serial = self.serial();
-        serial.expect("tiny: ready");
+        let mut serial = self.node.boot(100).await;
         serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
         serial
-    }
-
-    fn serial(&self) -> Serial {
-        Serial::connect(&self.node.root.join("run/ostler/guests/100/serial0.sock"))
     }
 
     fn folder(&self, vmid: u32) -> PathBuf {
@@ -95,7 +87,7 @@ impl Scene {
 
     /// What the guest has, read by its own start from what is on the disk.
     async fn after_a_restart(&self, commands: &str) -> String {
-        self.done("qemu_stop", 100, json!({})).await;
+        self.node.done("qemu_stop", 100, json!({})).await;
         let mut serial = self.boot().await;
         serial.ask(commands)
     }
@@ -134,7 +126,7 @@ fn layers_come_and_go_while_the_guest_writes() {
         written(&scene, &mut serial, &["one", "two"]).await;
         // The next start opens the chain as it is by then.
         serial = {
-            scene.done("qemu_stop", 100, json!({})).await;
+            scene.node.done("qemu_stop", 100, json!({})).await;
             scene.boot().await
         };
         written(&scene, &mut serial, &["three", "four"]).await;
@@ -148,7 +140,7 @@ fn layers_come_and_go_while_the_guest_writes() {
         assert_eq!(scene.files(), files(&left));
         // A clone of what it was, while it goes on.
         let clone = json!({"newid": 200, "snapname": "two", "full": 1, "storage": "local"});
-        scene.done("qemu_clone", 100, clone).await;
+        scene.node.done("qemu_clone", 100, clone).await;
         // In the middle, the oldest (also by its child in the middle), the newest, and the last one, from
         // which the guest moves down.
         for name in ["three", "one", "four", "two"] {
@@ -167,7 +159,7 @@ fn layers_come_and_go_while_the_guest_writes() {
         assert!(seen.contains("three-one-four-two-"), "{seen}");
         assert!(seen.contains(ALL_WORDS), "{seen}");
         assert!(is_sound(&scene.folder(100).join("vm-100-disk-0.qcow2")));
-        scene.done("qemu_destroy", 200, json!({})).await;
+        scene.node.done("qemu_destroy", 200, json!({})).await;
     });
 }
 
@@ -182,7 +174,7 @@ fn a_rollback_is_to_the_newest_layer_alone() {
         serial.ask("word=before");
         let with_memory = json!({"snapname": "one", "vmstate": 1});
         serial.ask("echo one > /mnt/note; sync");
-        scene.done("qemu_snapshot", 100, with_memory).await;
+        scene.node.done("qemu_snapshot", 100, with_memory).await;
         serial.ask("word=after; echo two > /mnt/note; sync");
         scene.snapshot("two").await;
         let older = scene
@@ -195,28 +187,29 @@ fn a_rollback_is_to_the_newest_layer_alone() {
         assert!(serial.ask("cat /mnt/note").contains("two"), "it runs on");
         scene.delete("two").await;
         scene
+            .node
             .done("qemu_rollback", 100, json!({"snapname": "one"}))
             .await;
-        let mut serial = scene.serial();
+        let mut serial = scene.node.serial(100);
         serial.type_line("");
         assert!(serial.ask("echo word=$word").contains("word=before"));
         assert!(serial.ask("cat /mnt/note").contains("one"));
         // Grown above its snapshot, moved elsewhere without it, unplugged and destroyed.
         let grow = json!({"disk": "virtio0", "size": "+8M"});
-        scene.done("qemu_resize", 100, grow).await;
+        scene.node.done("qemu_resize", 100, grow).await;
         scene.delete("one").await;
         assert_eq!(scene.files(), ["vm-100-disk-0"]);
         let away = json!({"disk": "virtio0", "storage": "local", "delete": 1});
         scene.snapshot("last").await;
         scene.delete("last").await;
-        scene.done("qemu_move_disk", 100, away).await;
+        scene.node.done("qemu_move_disk", 100, away).await;
         assert!(serial.ask("cat /mnt/note").contains("one"));
         assert!(scene.files().is_empty());
         let back = json!({"disk": "virtio0", "storage": "layers", "format": "qcow2", "delete": 1});
-        scene.done("qemu_move_disk", 100, back).await;
+        scene.node.done("qemu_move_disk", 100, back).await;
         scene.snapshot("again").await;
-        scene.done("qemu_stop", 100, json!({})).await;
-        scene.done("qemu_destroy", 100, json!({})).await;
+        scene.node.done("qemu_stop", 100, json!({})).await;
+        scene.node.done("qemu_destroy", 100, json!({})).await;
         assert!(!scene.folder(100).exists(), "something is left");
     });
 }

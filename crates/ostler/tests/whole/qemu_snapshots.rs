@@ -20,9 +20,7 @@ impl Scene {
         let scene = Self {
             node: TestNode::with_tiny(&disk).await,
         };
-        scene.done("qemu_start", json!({})).await;
-        let mut serial = scene.serial();
-        serial.expect("tiny: ready");
+        let serial = scene.node.boot(100).await;
         Some((scene, serial))
     }
 
@@ -36,10 +34,6 @@ impl Scene {
 
     async fn ask(&self, op: &str, more: Value) -> Value {
         self.node.call(op, Self::params(more)).await.unwrap().data
-    }
-
-    fn serial(&self) -> Serial {
-        Serial::connect(&self.node.root.join("run/ostler/guests/100/serial0.sock"))
     }
 
     fn image(&self, name: &str) -> PathBuf {
@@ -92,7 +86,7 @@ fn a_rollback_brings_back_memory_and_disk_of_one_moment() {
         check_shown(&scene).await;
         // The task ends when the guest runs again.
         scene.done("qemu_rollback", json!({"snapname": "s1"})).await;
-        let mut serial = scene.serial();
+        let mut serial = scene.node.serial(100);
         serial.type_line("");
         assert!(serial.ask("echo word=$word").contains("word=before"));
         assert!(serial.ask("cat /mnt/note").contains("first"));
@@ -166,7 +160,7 @@ fn a_guest_that_was_suspended_to_disk_goes_on_where_it_was() {
         // A restarted agent knows it too.
         scene.node.kill_role("node").await;
         scene.done("qemu_resume", json!({})).await;
-        let mut serial = scene.serial();
+        let mut serial = scene.node.serial(100);
         serial.type_line("");
         assert!(serial.ask("echo word=$word").contains("word=kept"));
         let config = scene.ask("qemu_config", json!({})).await;

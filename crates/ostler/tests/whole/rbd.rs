@@ -2,7 +2,7 @@
 
 use crate::harness::namespace::with_bridge;
 use crate::harness::{Serial, TestNode, about, left_out, tiny_disk};
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::ceph::Ceph;
 
 struct Scene {
@@ -25,26 +25,9 @@ impl Scene {
         Some(Self { node, ceph })
     }
 
-    async fn done(&self, op: &str, vmid: u32, more: Value) {
-        let status = self.node.task(op, about(vmid, more)).await;
-        assert_eq!(status, "OK", "{op}");
-    }
-
     async fn disk(&self, vmid: u32) -> String {
         let config = self.node.call("qemu_config", about(vmid, json!({}))).await;
         config.unwrap().data["virtio0"].as_str().unwrap().to_owned()
-    }
-
-    async fn boot(&self, vmid: u32) -> Serial {
-        self.done("qemu_start", vmid, json!({})).await;
-        let mut serial = self.serial(vmid);
-        serial.expect("tiny: ready");
-        serial
-    }
-
-    fn serial(&self, vmid: u32) -> Serial {
-        let socket = format!("run/ostler/guests/{vmid}/serial0.sock");
-        Serial::connect(&self.node.root.join(socket))
     }
 
     fn images(&self) -> Vec<String> {
@@ -84,15 +67,15 @@ fn a_guest_lives_in_a_pool_of_ceph() {
 
 /// From a file into the pool, and starts from there.
 async fn moves_while_it_runs(scene: &Scene) {
-    let mut serial = scene.boot(100).await;
+    let mut serial = scene.node.boot(100).await;
     serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo first > /mnt/note; sync");
     let to = json!({"disk": "virtio0", "storage": "ceph", "delete": 1});
-    scene.done("qemu_move_disk", 100, to).await;
+    scene.node.done("qemu_move_disk", 100, to).await;
     assert!(scene.disk(100).await.starts_with("ceph:vm-100-disk-0,"));
     serial.ask("echo second >> /mnt/note; sync; umount /mnt");
     scene.assert_key_is_hidden();
-    scene.done("qemu_stop", 100, json!({})).await;
-    let mut serial = scene.boot(100).await;
+    scene.node.done("qemu_stop", 100, json!({})).await;
+    let mut serial = scene.node.boot(100).await;
     serial.ask("mount -t vfat /dev/vda /mnt || { mkdir -p /mnt; mount -t vfat /dev/vda /mnt; }");
     let note = serial.ask("cat /mnt/note");
     assert!(note.contains("first") && note.contains("second"), "{note}");
@@ -100,9 +83,10 @@ async fn moves_while_it_runs(scene: &Scene) {
 
 /// Made while it runs, without memory.
 async fn goes_back_to_a_snapshot(scene: &Scene) {
-    let mut serial = scene.serial(100);
+    let mut serial = scene.node.serial(100);
     serial.ask("sync");
     scene
+        .node
         .done("qemu_snapshot", 100, json!({"snapname": "s1"}))
         .await;
     serial.ask("echo third > /mnt/note; sync");
@@ -114,6 +98,7 @@ async fn goes_back_to_a_snapshot(scene: &Scene) {
     );
     let before = sectors(&mut serial);
     scene
+        .node
         .done(
             "qemu_resize",
             100,
@@ -122,15 +107,17 @@ async fn goes_back_to_a_snapshot(scene: &Scene) {
         .await;
     let after = sectors(&mut serial);
     assert_eq!(after, before + (8 << 20) / 512);
-    scene.done("qemu_stop", 100, json!({})).await;
+    scene.node.done("qemu_stop", 100, json!({})).await;
     scene
+        .node
         .done("qemu_rollback", 100, json!({"snapname": "s1"}))
         .await;
-    let mut serial = scene.boot(100).await;
+    let mut serial = scene.node.boot(100).await;
     serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
     assert!(serial.ask("cat /mnt/note").contains("second"));
-    scene.done("qemu_stop", 100, json!({})).await;
+    scene.node.done("qemu_stop", 100, json!({})).await;
     scene
+        .node
         .done("qemu_delsnapshot", 100, json!({"snapname": "s1"}))
         .await;
 }
@@ -142,40 +129,44 @@ fn sectors(serial: &mut Serial) -> u64 {
 }
 
 async fn has_linked_clones(scene: &Scene) {
-    scene.done("qemu_template", 100, json!({})).await;
-    scene.done("qemu_clone", 100, json!({"newid": 201})).await;
+    scene.node.done("qemu_template", 100, json!({})).await;
+    scene
+        .node
+        .done("qemu_clone", 100, json!({"newid": 201}))
+        .await;
     let disk = scene.disk(201).await;
     assert!(
         disk.starts_with("ceph:base-100-disk-0/vm-201-disk-0,"),
         "{disk}"
     );
-    let mut serial = scene.boot(201).await;
+    let mut serial = scene.node.boot(201).await;
     serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt; echo clone > /mnt/note; sync");
     // A copy of what runs, out of the pool.
     scene
+        .node
         .done(
             "qemu_clone",
             201,
             json!({"newid": 202, "full": 1, "storage": "local"}),
         )
         .await;
-    scene.done("qemu_stop", 201, json!({})).await;
-    let mut serial = scene.boot(202).await;
+    scene.node.done("qemu_stop", 201, json!({})).await;
+    let mut serial = scene.node.boot(202).await;
     serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
     assert!(serial.ask("cat /mnt/note").contains("clone"));
-    scene.done("qemu_stop", 202, json!({})).await;
+    scene.node.done("qemu_stop", 202, json!({})).await;
     // And back, as a file that no guest has open.
     let to = json!({"disk": "virtio0", "storage": "ceph", "delete": 1});
-    scene.done("qemu_move_disk", 202, to).await;
+    scene.node.done("qemu_move_disk", 202, to).await;
     let refused = scene.node.task("qemu_destroy", about(100, json!({}))).await;
     assert!(
         refused.contains("still in use by linked clone"),
         "{refused}"
     );
-    let mut serial = scene.boot(202).await;
+    let mut serial = scene.node.boot(202).await;
     serial.ask("mkdir -p /mnt; mount -t vfat /dev/vda /mnt");
     assert!(serial.ask("cat /mnt/note").contains("clone"));
-    scene.done("qemu_stop", 202, json!({})).await;
+    scene.node.done("qemu_stop", 202, json!({})).await;
 }
 
 async fn leaves_nothing(scene: &Scene) {
@@ -184,7 +175,7 @@ async fn leaves_nothing(scene: &Scene) {
         ["base-100-disk-0", "vm-201-disk-0", "vm-202-disk-0"]
     );
     for vmid in [201, 202, 100] {
-        scene.done("qemu_destroy", vmid, json!({})).await;
+        scene.node.done("qemu_destroy", vmid, json!({})).await;
     }
     assert_eq!(scene.images(), [""; 0]);
     let left = std::fs::read_dir(scene.node.root.join("run/ostler/guests")).unwrap();

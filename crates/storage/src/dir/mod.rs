@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   <path>/images/100/vm-100-disk-0.qcow2     volume 100/vm-100-disk-0.qcow2
-//!   <path>/images/100/snap-one-vm-100-disk-0.qcow2   no volume: the layer of a snapshot (`chain`)
+//!   <path>/images/100/snap-one-vm-100-disk-0.qcow2   no volume: the layer of a snapshot (`layers`)
 //!   <path>/images/100/subvol-100-disk-1.subvol/   volume 100/subvol-100-disk-1.subvol, a tree
 //!   <path>/template/iso/debian.iso            volume iso/debian.iso
 //!   <path>/template/cache/…                   volume vztmpl/…
@@ -11,9 +11,9 @@
 //! ```
 
 mod backups;
-mod chain;
 mod files;
 mod ground;
+mod layers;
 mod layout;
 mod linked_clones;
 mod snapshots;
@@ -27,11 +27,11 @@ use sys::{FileEntry, FileKind, SharedHost, SpaceUsage, SysError};
 
 use crate::names::free_disk_number;
 use crate::{
-    AttachMode, Attacher, Backups, ContentType, FileVolumes, FolderNames, FolderOptions,
+    AttachMode, Attacher, Backups, ContentType, FileVolumes, FolderNames, FolderOptions, Layered,
     LinkedClones, Snapshots, Storage, StorageConfig, StorageError, Trees, VolumeInfo, VolumeName,
-    image, inspect,
+    chain, image, inspect,
 };
-pub(crate) use ground::{Disk, Ground, Mounted, NotThere, mounted_on};
+pub(crate) use ground::{Disk, Ground, NotThere};
 pub(crate) use layout::{Location, parse, stem};
 
 pub(crate) struct Dir {
@@ -191,11 +191,13 @@ impl Dir {
             // The length of a raw image is what a guest sees.
             return Ok(as_it_is(name, location.name, entry, entry.size));
         };
-        let header = inspect(&self.host, &self.path_of(&location), format).await;
-        let header = header.map_err(|source| self.failed(source))?;
-        let backing = match self.chain_of_image(name)? {
-            Some(chain) => crate::chain::lowest(&chain).await?,
-            None => header.backing,
+        let (size, backing) = match self.chain_of_image(name)? {
+            Some(place) => chain::summary(&place).await?,
+            None => {
+                let header = inspect(&self.host, &self.path_of(&location), format).await;
+                let header = header.map_err(|source| self.failed(source))?;
+                (header.virtual_size, header.backing)
+            }
         };
         // A linked clone is listed by the name that says what it is a clone of.
         let base = backing
@@ -205,7 +207,7 @@ impl Dir {
         let is_short = location.name.base.is_none();
         let long = through.filter(|long| is_short && layout::parse(long).is_some());
         let name = long.as_deref().unwrap_or(name);
-        Ok(as_it_is(name, location.name, entry, header.virtual_size))
+        Ok(as_it_is(name, location.name, entry, size))
     }
 
     /// One file that is no image must not hide all the others: it is shown with its own length.
@@ -433,7 +435,7 @@ impl Storage for Dir {
         let removed = if layout::is_tree(&location.name) {
             self.remove_tree(&location).await?
         } else if let Some(chain) = self.chain_of_image(name)? {
-            crate::chain::free(&chain).await?
+            chain::free(&chain).await?
         } else {
             let removed = self.host.remove(&path).await;
             removed.map_err(|source| self.failed(source))?
@@ -499,7 +501,7 @@ impl Storage for Dir {
             && !mode.is_read_only()
         {
             // A node that died while it made a snapshot may have left it without its name.
-            crate::chain::restore(&chain, None).await?;
+            chain::restore(&chain, None).await?;
         }
         if !self.is_there(&self.path_of(&location)).await? {
             return Err(self.no_volume(name));
@@ -529,6 +531,10 @@ impl Storage for Dir {
     }
 
     fn snapshots(&self) -> Option<&dyn Snapshots> {
+        Some(self)
+    }
+
+    fn layered(&self) -> Option<&dyn Layered> {
         Some(self)
     }
 

@@ -1,4 +1,4 @@
-//! Snapshots inside of images, which qcow2 has, or as layers below them (`chain`).
+//! Snapshots inside of images, which qcow2 has, or as layers below them (`layers`).
 
 use async_trait::async_trait;
 use model::{BlockFormat, BlockSpec};
@@ -6,8 +6,8 @@ use model::{BlockFormat, BlockSpec};
 use super::Dir;
 use crate::header::snapshots_of;
 use crate::{
-    AttachMode, Attacher, FoundLayer, Opened, SnapshotMaker, SnapshotSpec, Snapshots, Storage,
-    StorageError, chain, image, no_layers,
+    AttachMode, Attacher, Opened, SnapshotMaker, SnapshotSpec, Snapshots, Storage, StorageError,
+    chain, image,
 };
 
 #[async_trait]
@@ -116,27 +116,6 @@ impl Snapshots for Dir {
         by: &Attacher,
     ) -> Result<(), StorageError> {
         self.detach(name, by).await
-    }
-
-    async fn layers(&self, name: &str) -> Result<Vec<FoundLayer>, StorageError> {
-        match self.chain_of(name)? {
-            Some(place) => chain::layers(&place).await,
-            None => Err(no_layers(name)),
-        }
-    }
-
-    async fn restore(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
-        match self.chain_of(name)? {
-            Some(place) => chain::restore(&place, Some(snapshot)).await.map(drop),
-            None => Err(no_layers(name)),
-        }
-    }
-
-    async fn follow(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
-        match self.chain_of(name)? {
-            Some(place) => chain::follow(&place, snapshot).await,
-            None => Err(no_layers(name)),
-        }
     }
 }
 

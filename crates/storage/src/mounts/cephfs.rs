@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use model::StorageId;
-use sys::{Command, Output, ScopeName};
+use sys::{Command, Mount, Output, ScopeName};
 
 use super::{Remote, bracketed, first_line, option};
 use crate::ceph::Cluster;
-use crate::dir::{Mounted, NotThere};
+use crate::dir::NotThere;
 use crate::{CephFsSpec, StorageError};
 
 /// The ports of a monitor: of today's protocol, and of the older one.
@@ -91,7 +91,7 @@ impl Remote for CephFs {
 
     /// The kernel shows the addresses of all monitors, whatever was given; a mount that Proxmox VE's
     /// unit has made by `ceph-fuse` shows no folder.
-    fn is(&self, mounted: &Mounted) -> bool {
+    fn is(&self, mounted: &Mount) -> bool {
         let ends = mounted.source.ends_with(&format!(":{}", self.folder()));
         match self.is_fuse() {
             true => mounted.kind == "fuse.ceph-fuse" && (ends || mounted.source == "ceph-fuse"),
@@ -215,10 +215,11 @@ mod tests {
         })
     }
 
-    fn mounted(kind: &str, source: &str) -> Mounted {
-        Mounted {
+    fn mounted(kind: &str, source: &str) -> Mount {
+        Mount {
             kind: kind.to_owned(),
             source: source.to_owned(),
+            ..Mount::default()
         }
     }
 

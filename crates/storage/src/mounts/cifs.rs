@@ -1,10 +1,9 @@
 //! A share of an SMB server.
 
-use sys::Command;
+use sys::{Command, Mount};
 
 use super::{Remote, bracketed, option};
 use crate::CifsSpec;
-use crate::dir::Mounted;
 
 const PORT: u16 = 445;
 
@@ -55,7 +54,7 @@ impl Remote for Cifs {
         )
     }
 
-    fn is(&self, mounted: &Mounted) -> bool {
+    fn is(&self, mounted: &Mount) -> bool {
         let same = mounted.source.trim_end_matches('/') == self.source();
         matches!(mounted.kind.as_str(), "cifs" | "smb3") && same
     }

@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use sys::{Command, Limits, Output, ScopeName, SharedHost, SysError};
+use model::StorageId;
+use sys::{Command, Limits, Mount, Mounts, Output, ScopeName, SharedHost, SysError};
 use tokio::sync::Mutex;
 
 use crate::ceph::Cluster;
-use crate::dir::{Dir, Disk, Ground, Mounted, NotThere, mounted_on};
+use crate::dir::{Dir, Disk, Ground, NotThere};
 use crate::reach::answers;
 use crate::{CephFsSpec, CifsSpec, NfsSpec, Storage, StorageConfig, StorageSpec};
 
@@ -79,10 +80,13 @@ pub(crate) fn cephfs(
     Dir::new(config, path, ground, host)
 }
 
-/// Where it is mounted. Source: Proxmox VE's layout.
+/// Where what is mounted for a storage is. Source: Proxmox VE's layout.
+pub fn usual_path(id: &StorageId) -> String {
+    format!("/mnt/pve/{id}")
+}
+
 fn path_of(config: &StorageConfig, configured: Option<&str>) -> String {
-    let usual = || format!("/mnt/pve/{}", config.id());
-    configured.map_or_else(usual, str::to_owned)
+    configured.map_or_else(|| usual_path(config.id()), str::to_owned)
 }
 
 /// A folder of a server.
@@ -92,7 +96,7 @@ trait Remote: Send + Sync + 'static {
     fn source(&self) -> String;
 
     /// Whether this is how the kernel calls it. The type is as mounts have it.
-    fn is(&self, mounted: &Mounted) -> bool;
+    fn is(&self, mounted: &Mount) -> bool;
 
     /// Names or addresses, each with ports, of which one is to answer. Where there are none, mounting
     /// finds out.
@@ -135,9 +139,9 @@ impl<R: Remote> Server<R> {
     }
 
     async fn is_mounted(&self, host: &SharedHost) -> Result<bool, NotThere> {
-        match mounted_on(host, &self.point).await? {
+        match Mounts::read(host).await?.at(&self.point) {
             None => Ok(false),
-            Some(mounted) if self.remote.is(&mounted) => Ok(true),
+            Some(mounted) if self.remote.is(mounted) => Ok(true),
             Some(other) => Err(NotThere::Because(format!(
                 "'{}' is where '{}' is mounted already, not '{}'",
                 self.point,

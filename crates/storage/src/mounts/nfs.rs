@@ -1,10 +1,9 @@
 //! An export of an NFS server.
 
-use sys::Command;
+use sys::{Command, Mount};
 
 use super::{Remote, bracketed, option};
 use crate::NfsSpec;
-use crate::dir::Mounted;
 
 /// The port of NFS itself, and of the program that knows the ports of older versions.
 const PORT: u16 = 2049;
@@ -24,7 +23,7 @@ impl Remote for Nfs {
         self.0.source()
     }
 
-    fn is(&self, mounted: &Mounted) -> bool {
+    fn is(&self, mounted: &Mount) -> bool {
         let same =
             |one: &str, other: &str| one.trim_end_matches('/') == other.trim_end_matches('/');
         mounted.kind.starts_with("nfs") && same(&mounted.source, &self.source())
@@ -85,9 +84,10 @@ mod tests {
                 "-t nfs -o vers=3,retry=0 10.0.0.1:/srv/vms /mnt/pve/nas",
             ]
         );
-        let mounted = |kind: &str, source: &str| Mounted {
+        let mounted = |kind: &str, source: &str| Mount {
             kind: kind.to_owned(),
             source: source.to_owned(),
+            ..Mount::default()
         };
         assert!(plain.is(&mounted("nfs4", "10.0.0.1:/srv/vms/")));
         assert!(!plain.is(&mounted("nfs4", "10.0.0.2:/srv/vms")));

@@ -177,7 +177,7 @@ pub(crate) async fn layers_of_others_are_not_believed(bed: &Bed) {
     std::fs::copy(file(&own), bed_root(bed).join("import/x.qcow2")).unwrap();
     let info = storage.stat("import/x.qcow2").await.unwrap().unwrap();
     assert_eq!(info.size, SIZE);
-    assert!(snapshots(storage).layers(&circle).await.is_err());
+    assert!(storage.layered().unwrap().layers(&circle).await.is_err());
     assert_eq!(
         storage.list(Some(ContentType::Images)).await.unwrap().len(),
         3
@@ -185,7 +185,7 @@ pub(crate) async fn layers_of_others_are_not_believed(bed: &Bed) {
     for name in ["import/x.qcow2", &circle] {
         assert!(storage.free(name).await.unwrap());
     }
-    let layers = snapshots(storage).layers(&other).await.unwrap();
+    let layers = storage.layered().unwrap().layers(&other).await.unwrap();
     let found: Vec<Layer> = layers.into_iter().map(|found| found.layer).collect();
     assert_eq!(found, [Layer::Image, Layer::Snapshot("one".to_owned())]);
     let renamed = storage.rename(&other, "101/vm-101-disk-0.qcow2").await;

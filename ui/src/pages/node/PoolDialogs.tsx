@@ -1,12 +1,10 @@
 import { Checkbox } from '@mantine/core';
-import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../../api/client';
 import { useOperations } from '../../api/operations';
-import { followTask } from '../../api/tasks';
-import { FormDialog, useSubmit } from '../../dialogs/Frame';
+import { FormDialog } from '../../dialogs/Frame';
+import { PlanDialog } from '../../dialogs/PlanDialog';
 import { bytes, plain } from '../../format';
-import { Button } from '../../parts/Button';
 import { Icon } from '../../parts/Icon';
 import { zpools as words } from '../../texts/zpools';
 import { fieldsAt } from '../hardware/schema';
@@ -62,64 +60,50 @@ function Planned({ plan }: { plan: AddPlan }) {
 type Adding = Extract<PoolChange, { kind: 'add' }>;
 type Single = Exclude<PoolChange, Adding>;
 
-/** The plan first: nothing is added before it is shown. */
 function AddDisks({ node, change, all, onClose }: Props & { change: Adding }) {
-  const client = useQueryClient();
-  const form = useSubmit(() => {});
   const known = fieldsAt(useOperations().data ?? [], 'POST', `${POOLS}/{name}/add`);
   const [values, setValues] = useState<Values>({});
   const [devices, setDevices] = useState<string[]>([]);
-  const [answer, setAnswer] = useState<{ asked: string; plan: AddPlan }>();
   const fields = ADD_FIELDS.flatMap((name) => known.get(name) ?? []);
-  const asked = JSON.stringify([devices, values]);
-  const plan = answer?.asked === asked ? answer.plan : undefined;
-  const request = addRequest(node, change.pool, devices, values, !plan);
-  const isWhole = areWhole(fields, values) && devices.length > 0;
-  const send = () => api.post<AddPlan>(request.address, request.params);
-  const ask = () => form.submit(async () => setAnswer({ asked, plan: await send() }));
-  const add = () =>
-    form.submit(async () => {
-      const { upid } = await send();
-      followTask(client, titleOf(change), upid ?? null);
-      onClose();
-    });
+  const request = (isDry: boolean) => addRequest(node, change.pool, devices, values, isDry);
+  const send = (isDry: boolean) => {
+    const { address, params } = request(isDry);
+    return api.post<AddPlan>(address, params);
+  };
   return (
-    <FormDialog
+    <PlanDialog<AddPlan>
       title={titleOf(change)}
       submitText={words.add}
-      isReady={plan !== undefined}
-      form={form}
-      onSubmit={() => void add()}
+      planText={words.plan}
+      asked={JSON.stringify([devices, values])}
+      isWhole={areWhole(fields, values) && devices.length > 0}
+      send={send}
+      planned={(plan) => <Planned plan={plan} />}
+      below={(hasPlan) => devices.length > 0 && <Shown request={request(!hasPlan)} />}
       onClose={onClose}
-      size="lg"
     >
-      <p className="t2">{words.stays}</p>
-      <Devices
-        free={freeOf(all)}
-        areSeveral
-        chosen={devices}
-        error={form.fields.devices}
-        onChange={setDevices}
-      />
-      <div className="fbody plain">
-        <FieldRows
-          fields={fields}
-          values={values}
-          errors={form.fields}
-          texts={words.fields}
-          onChange={setValues}
-        />
-      </div>
-      {/* Not the button that adds: a second click would do what was not seen. */}
-      {plan ? (
-        <Planned plan={plan} />
-      ) : (
-        <Button disabled={!isWhole || form.isBusy} onClick={() => void ask()}>
-          {words.plan}
-        </Button>
+      {(errors) => (
+        <>
+          <p className="t2">{words.stays}</p>
+          <Devices
+            free={freeOf(all)}
+            areSeveral
+            chosen={devices}
+            error={errors.devices}
+            onChange={setDevices}
+          />
+          <div className="fbody plain">
+            <FieldRows
+              fields={fields}
+              values={values}
+              errors={errors}
+              texts={words.fields}
+              onChange={setValues}
+            />
+          </div>
+        </>
       )}
-      {devices.length > 0 && <Shown request={request} />}
-    </FormDialog>
+    </PlanDialog>
   );
 }
 

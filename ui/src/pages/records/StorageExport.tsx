@@ -4,8 +4,8 @@ import { api, type Params, path } from '../../api/client';
 import { useOperations } from '../../api/operations';
 import { followTask } from '../../api/tasks';
 import { FormDialog, useSubmit } from '../../dialogs/Frame';
+import { PlanDialog } from '../../dialogs/PlanDialog';
 import { plain } from '../../format';
-import { Button } from '../../parts/Button';
 import { exports as words } from '../../texts/exports';
 import { fieldsAt } from '../hardware/schema';
 import { FieldRows } from './FieldRows';
@@ -51,56 +51,37 @@ function Planned({ plan }: { plan: Plan }) {
 
 type Props = { node: string; storage: string; onClose: () => void };
 
-/** Gives a place in a storage of one node to the others. The plan first: nothing is exported before it
- * is shown. */
+/** Gives a place in a storage of one node to the others. */
 export function Export({ node, storage, onClose }: Props) {
-  const client = useQueryClient();
-  const form = useSubmit(() => {});
   const known = fieldsAt(useOperations().data ?? [], 'POST', EXPORTS);
   const fields = FIELDS.flatMap((name) => known.get(name) ?? []);
   const [values, setValues] = useState<Values>({});
-  const [answer, setAnswer] = useState<{ asked: string; plan: Plan }>();
-  const asked = JSON.stringify(values);
-  const plan = answer?.asked === asked ? answer.plan : undefined;
-  const title = words.export(storage);
-  const send = (isDry: boolean) =>
-    api.post<Plan>(addressOf(node), exportParams(storage, values, isDry));
-  const ask = () => form.submit(async () => setAnswer({ asked, plan: await send(true) }));
-  const carryOut = () =>
-    form.submit(async () => {
-      const { upid } = await send(false);
-      followTask(client, title, upid ?? null);
-      onClose();
-    });
   return (
-    <FormDialog
-      title={title}
+    <PlanDialog<Plan>
+      title={words.export(storage)}
       submitText={words.submit}
-      isReady={plan !== undefined}
-      form={form}
-      onSubmit={() => void carryOut()}
+      planText={words.plan}
+      asked={JSON.stringify(values)}
+      isWhole={areWhole(fields, values)}
+      send={(isDry) => api.post(addressOf(node), exportParams(storage, values, isDry))}
+      planned={(plan) => <Planned plan={plan} />}
       onClose={onClose}
-      size="lg"
     >
-      <p className="t2">{words.text}</p>
-      <div className="fbody plain">
-        <FieldRows
-          fields={fields}
-          values={values}
-          errors={form.fields}
-          texts={words.fields}
-          onChange={setValues}
-        />
-      </div>
-      {/* Not the button that exports: a second click would do what was not seen. */}
-      {plan ? (
-        <Planned plan={plan} />
-      ) : (
-        <Button disabled={!areWhole(fields, values) || form.isBusy} onClick={() => void ask()}>
-          {words.plan}
-        </Button>
+      {(errors) => (
+        <>
+          <p className="t2">{words.text}</p>
+          <div className="fbody plain">
+            <FieldRows
+              fields={fields}
+              values={values}
+              errors={errors}
+              texts={words.fields}
+              onChange={setValues}
+            />
+          </div>
+        </>
       )}
-    </FormDialog>
+    </PlanDialog>
   );
 }
 

@@ -39,7 +39,7 @@ const LISTENS: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The QMP connection to a guest that may just have been started.
-async fn qmp(op: &Op, vmid: VmId) -> Result<Qmp, Error> {
+pub(super) async fn qmp(op: &Op, vmid: VmId) -> Result<Qmp, Error> {
     let (running, clock) = (&op.context.node.running, &op.context.clock);
     let begun = clock.monotonic();
     loop {

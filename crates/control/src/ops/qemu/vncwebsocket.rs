@@ -10,7 +10,7 @@ use node::{CONSOLE_WAIT_S, ConsoleKind, ConsoleOf};
 use proto::wire::{Answer, Streamed};
 
 use super::Guest;
-use super::console::{check_serial, sockets};
+use super::console::{check_serial, qmp, sockets};
 use crate::ops::{Op, console};
 
 pub(super) async fn vncwebsocket(op: Op) -> Result<Answer, Error> {
@@ -35,7 +35,7 @@ async fn connected(op: &Op, vmid: VmId, kind: &ConsoleKind) -> Result<OwnedFd, E
                 password,
                 valid_seconds: CONSOLE_WAIT_S,
             };
-            let qmp = node.running.qmp(vmid).await?;
+            let qmp = qmp(op, vmid).await?;
             qmp.set_vnc_password(vnc).await.map_err(qmp_failed)?;
             sockets.vnc
         }

@@ -89,8 +89,7 @@ pub(in crate::ops) fn configure(
     let mut fields = Map::new();
     fields.insert("type".to_owned(), kind.as_str().into());
     if let Some(Property::Fixed) = property(kind, "path") {
-        // Source: Proxmox VE's place for what is mounted.
-        fields.insert("path".to_owned(), format!("/mnt/pve/{id}").into());
+        fields.insert("path".to_owned(), storage::usual_path(&id).into());
     }
     let spec = with(fields, kind, params)?;
     let mut config = StorageConfig::new(id, spec, kind.default_contents().to_vec());

@@ -256,6 +256,25 @@ impl TestNode {
         self.ended(upid.as_str().unwrap()).await
     }
 
+    /// A task of a guest that ends well.
+    pub async fn done(&self, op: &str, vmid: u32, more: Value) {
+        assert_eq!(self.task(op, about(vmid, more)).await, "OK", "{op}");
+    }
+
+    /// The console of a guest that runs.
+    pub fn serial(&self, vmid: u32) -> Serial {
+        let socket = format!("run/ostler/guests/{vmid}/serial0.sock");
+        Serial::connect(&self.root.join(socket))
+    }
+
+    /// Starts a tiny guest; answers its console, at its prompt.
+    pub async fn boot(&self, vmid: u32) -> Serial {
+        self.done("qemu_start", vmid, json!({})).await;
+        let mut serial = self.serial(vmid);
+        serial.expect("tiny: ready");
+        serial
+    }
+
     pub async fn ended(&self, upid: &str) -> String {
         let mut status = String::new();
         until("the task ends", async || {

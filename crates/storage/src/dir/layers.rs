@@ -11,13 +11,13 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use model::{BlockFormat, BlockSource, BlockSpec};
-use sys::{SharedHost, SysError};
+use model::{BlockFormat, BlockSource, BlockSpec, StorageId};
+use sys::SharedHost;
 
 use super::layout::LAYER_PREFIX;
 use super::{Dir, Location};
 use crate::chain::{self, FoundLayer, Layer, Place};
-use crate::{AttachMode, Storage, StorageError, image};
+use crate::{AttachMode, Layered, Storage, StorageError, image};
 
 /// The layers of one image of a storage.
 pub(super) struct Beside<'a> {
@@ -46,6 +46,11 @@ impl Dir {
             location,
             image,
         }))
+    }
+
+    fn layered_image<'a>(&'a self, name: &'a str) -> Result<Beside<'a>, StorageError> {
+        let none = || StorageError::Refused(format!("'{name}' has no layers"));
+        self.chain_of(name)?.ok_or_else(none)
     }
 
     /// The same of any volume.
@@ -128,19 +133,21 @@ impl Beside<'_> {
         let layers = chain::layers(self).await?;
         let wanted = Layer::Snapshot(snapshot.to_owned());
         let at = layers.iter().position(|found| found.layer == wanted);
-        let at = at.ok_or_else(|| self.no_snapshot(snapshot))?;
-        let spec = self.dir.below(&self.location, &layers[at..], false).await?;
-        spec.ok_or_else(|| self.no_snapshot(snapshot))
+        let none = || StorageError::no_snapshot(self.storage(), self.name, snapshot);
+        let spec = self
+            .dir
+            .below(&self.location, &layers[at.ok_or_else(none)?..], false);
+        spec.await?.ok_or_else(none)
     }
 
     async fn put(&self, from: &Path, to: &Path) -> Result<(), StorageError> {
         let put = self.dir.host.replace(from, to).await;
-        put.map_err(|source| self.failed(source))
+        put.map_err(|source| self.dir.failed(source))
     }
 
     async fn removed(&self, path: &Path) -> Result<bool, StorageError> {
         let removed = self.dir.host.remove(path).await;
-        removed.map_err(|source| self.failed(source))
+        removed.map_err(|source| self.dir.failed(source))
     }
 }
 
@@ -178,7 +185,7 @@ impl Place for Beside<'_> {
         if made.is_err() {
             let _ = self.remove_new().await;
         }
-        made.map_err(|source| self.failed(source))
+        made.map_err(|source| self.dir.failed(source))
     }
 
     async fn put_new(&self) -> Result<(), StorageError> {
@@ -188,7 +195,7 @@ impl Place for Beside<'_> {
     async fn all(&self) -> Result<Vec<String>, StorageError> {
         let folder = self.image.parent().unwrap_or(&self.image);
         let entries = self.host().list(folder).await;
-        let entries = entries.map_err(|source| self.failed(source))?;
+        let entries = entries.map_err(|source| self.dir.failed(source))?;
         let names = entries.iter().map(|entry| entry.name.as_str());
         Ok(names.filter_map(|name| self.snapshot(name)).collect())
     }
@@ -213,28 +220,27 @@ impl Place for Beside<'_> {
             .collect())
     }
 
-    fn failed(&self, source: SysError) -> StorageError {
-        self.dir.failed(source)
+    fn storage(&self) -> &StorageId {
+        self.dir.config().id()
     }
 
-    fn no_volume(&self) -> StorageError {
-        self.dir.no_volume(self.name)
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[async_trait]
+impl Layered for Dir {
+    async fn layers(&self, name: &str) -> Result<Vec<FoundLayer>, StorageError> {
+        chain::layers(&self.layered_image(name)?).await
     }
 
-    fn no_snapshot(&self, snapshot: &str) -> StorageError {
-        StorageError::no_snapshot(self.dir.config().id(), self.name, snapshot)
+    async fn restore(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
+        let place = self.layered_image(name)?;
+        chain::restore(&place, Some(snapshot)).await.map(drop)
     }
 
-    fn not_newest(&self, snapshot: &str) -> StorageError {
-        StorageError::not_newest(self.dir.config().id(), self.name, snapshot)
-    }
-
-    fn exists(&self, snapshot: &str) -> StorageError {
-        self.dir.exists(&format!("{}@{snapshot}", self.name))
-    }
-
-    fn broken(&self, why: String) -> StorageError {
-        let storage = self.dir.config().id();
-        StorageError::Refused(format!("the layers of '{storage}:{}': {why}", self.name))
+    async fn follow(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
+        chain::follow(&self.layered_image(name)?, snapshot).await
     }
 }
