@@ -39,11 +39,18 @@ pub enum Attacher {
 pub(crate) struct Attachments(Mutex<BTreeMap<String, BTreeSet<Attacher>>>);
 
 impl Attachments {
-    pub(crate) fn add(&self, volume: &str, by: &Attacher) {
+    /// Returns whether it was not attached by this one yet.
+    pub(crate) fn add(&self, volume: &str, by: &Attacher) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_volume = all.entry(volume.to_owned()).or_default();
         of_volume.retain(|other| !is_earlier(other, by));
-        of_volume.insert(by.clone());
+        of_volume.insert(by.clone())
+    }
+
+    /// Whether any volume is attached that has such a name.
+    pub(crate) fn any(&self, is_meant: impl Fn(&str) -> bool) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.keys().any(|volume| is_meant(volume))
     }
 
     /// Returns whether no other attacher is left.

@@ -21,13 +21,14 @@
 //!
 //! Cut off anywhere, each can be repeated, and a snapshot that was being made can be deleted.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
-use model::{BlockFormat, StorageId};
+use model::{BlockFormat, BlockSource, BlockSpec, StorageId};
 use sys::{SharedHost, SysError};
 
-use crate::{ImageHeader, StorageError, image, inspect};
+use crate::image::{self, LayerFile};
+use crate::{ImageHeader, StorageError, inspect};
 
 /// More layers than QEMU opens in a sensible time.
 const LAYERS_MAX: usize = 512;
@@ -77,7 +78,13 @@ impl Merge {
 pub(crate) trait Place: Send + Sync {
     fn host(&self) -> &SharedHost;
 
+    /// What the headers call a layer.
     fn path(&self, layer: &Layer) -> PathBuf;
+
+    /// What is opened.
+    async fn find(&self, layer: &Layer) -> Result<PathBuf, SysError> {
+        Ok(self.path(layer))
+    }
 
     /// What the header of the layer above says of a snapshot.
     fn words(&self, snapshot: &str) -> String;
@@ -85,7 +92,7 @@ pub(crate) trait Place: Send + Sync {
     /// The snapshot of this image that a header names.
     fn snapshot(&self, words: &str) -> Option<String>;
 
-    async fn is_there(&self, path: &Path) -> Result<bool, StorageError>;
+    async fn is_there(&self, layer: &Layer) -> Result<bool, StorageError>;
 
     /// Makes a layer on this snapshot, which has no name in the chain yet.
     async fn make(&self, snapshot: &str, size: u64) -> Result<(), StorageError>;
@@ -93,11 +100,22 @@ pub(crate) trait Place: Send + Sync {
     /// Gives what `make` made the image's name; what has it goes.
     async fn put_new(&self) -> Result<(), StorageError>;
 
+    /// Puts what `make` made above the image, which gets the name of a layer.
+    async fn insert(&self, layer: &Layer) -> Result<(), StorageError> {
+        self.rename(&Layer::Image, layer).await?;
+        self.put_new().await
+    }
+
     /// The snapshots that there are files of, whatever is above or below them.
     async fn all(&self) -> Result<Vec<String>, StorageError>;
 
     /// Removes what `make` made, if it is not needed.
     async fn remove_new(&self) -> Result<(), StorageError>;
+
+    /// Lets a layer become as large as one that shows so much. Files grow by themselves.
+    async fn make_room(&self, _layer: &Layer, _size: u64) -> Result<(), StorageError> {
+        Ok(())
+    }
 
     /// What has the new name goes.
     async fn rename(&self, from: &Layer, to: &Layer) -> Result<(), StorageError>;
@@ -106,7 +124,9 @@ pub(crate) trait Place: Send + Sync {
     async fn remove(&self, layer: &Layer) -> Result<bool, StorageError>;
 
     /// The layers below the image's own, as `qemu-img` needs them: the base of a linked clone.
-    async fn bases(&self) -> Result<Vec<(PathBuf, BlockFormat)>, StorageError>;
+    async fn bases(&self) -> Result<Vec<LayerFile>, StorageError> {
+        Ok(Vec::new())
+    }
 
     /// Whose they are, for errors.
     fn storage(&self) -> &StorageId;
@@ -142,10 +162,34 @@ impl dyn Place + '_ {
     }
 
     /// What the header of a layer says that should be there.
-    async fn header(&self, layer: &Layer) -> Result<ImageHeader, StorageError> {
-        let header = inspect(self.host(), &self.path(layer), BlockFormat::Qcow2).await;
+    pub(crate) async fn header(&self, layer: &Layer) -> Result<ImageHeader, StorageError> {
+        let header = self.inspect(layer).await;
         header.map_err(|source| self.failed(source))
     }
+
+    async fn inspect(&self, layer: &Layer) -> Result<ImageHeader, SysError> {
+        let path = self.find(layer).await?;
+        inspect(self.host(), &path, BlockFormat::Qcow2).await
+    }
+}
+
+/// These layers, files or devices, with what is below them, as a guest or a program opens them.
+pub(crate) fn with_layers(
+    base: Option<BlockSpec>,
+    layers: &[FoundLayer],
+    source: fn(String) -> BlockSource,
+    mergeable: bool,
+) -> Option<BlockSpec> {
+    layers.iter().rev().fold(base, |below, found| {
+        let source = source(found.path.display().to_string());
+        Some(BlockSpec {
+            read_only: true,
+            can_discard: false,
+            mergeable,
+            backing: below.map(Box::new),
+            ..BlockSpec::new(source, BlockFormat::Qcow2)
+        })
+    })
 }
 
 /// The layers of an image from the top, without what it is a linked clone of.
@@ -172,13 +216,18 @@ async fn walk(
     let mut found: Vec<FoundLayer> = Vec::new();
     let mut next = Some(Layer::Image);
     while let Some(layer) = next.take() {
-        let path = place.path(&layer);
         if found.len() == LAYERS_MAX || found.iter().any(|known| known.layer == layer) {
+            let path = place.path(&layer);
             let text = format!("the layers above '{}' have no end", path.display());
             return Ok((found, Some((layer, SysError::Unsupported(text)))));
         }
-        let header = match inspect(place.host(), &path, BlockFormat::Qcow2).await {
-            Ok(header) => header,
+        let looked = async {
+            let path = place.find(&layer).await?;
+            let header = inspect(place.host(), &path, BlockFormat::Qcow2).await?;
+            Ok::<_, SysError>((path, header))
+        };
+        let (path, header) = match looked.await {
+            Ok(found) => found,
             Err(error) => return Ok((found, Some((layer, error)))),
         };
         let below = header.backing.as_deref();
@@ -210,8 +259,8 @@ pub(crate) async fn snapshots(place: &dyn Place) -> Result<Vec<String>, StorageE
 
 pub(crate) async fn create(place: &dyn Place, snapshot: &str) -> Result<(), StorageError> {
     let layer = Layer::Snapshot(snapshot.to_owned());
-    let has_image = place.is_there(&place.path(&Layer::Image)).await?;
-    match (has_image, place.is_there(&place.path(&layer)).await?) {
+    let has_image = place.is_there(&Layer::Image).await?;
+    match (has_image, place.is_there(&layer).await?) {
         (true, true) => return Err(place.exists(snapshot)),
         (false, false) => return Err(place.no_volume()),
         _ => {}
@@ -219,14 +268,11 @@ pub(crate) async fn create(place: &dyn Place, snapshot: &str) -> Result<(), Stor
     let below = if has_image { &Layer::Image } else { &layer };
     let header = place.header(below).await?;
     place.make(snapshot, header.virtual_size).await?;
-    let named = async {
-        if has_image {
-            place.rename(&Layer::Image, &layer).await?;
-        }
-        place.put_new().await
+    let named = match has_image {
+        true => place.insert(&layer).await,
+        false => place.put_new().await,
     };
-    let named = named.await;
-    if named.is_err() && place.is_there(&place.path(&layer)).await? {
+    if named.is_err() && place.is_there(&layer).await? {
         // The image is what it was: nothing has been written above it.
         place.rename(&layer, &Layer::Image).await?;
     }
@@ -244,11 +290,11 @@ pub(crate) async fn check_roll_back(place: &dyn Place, snapshot: &str) -> Result
 
 /// Gives up what was written since the newest snapshot.
 pub(crate) async fn roll_back(place: &dyn Place, snapshot: &str) -> Result<(), StorageError> {
-    if place.is_there(&place.path(&Layer::Image)).await? {
+    if place.is_there(&Layer::Image).await? {
         check_roll_back(place, snapshot).await?;
     }
     let layer = Layer::Snapshot(snapshot.to_owned());
-    let header = match inspect(place.host(), &place.path(&layer), BlockFormat::Qcow2).await {
+    let header = match place.inspect(&layer).await {
         Err(error) if error.is_not_found() => return Err(place.no_snapshot(snapshot)),
         header => header.map_err(|source| place.failed(source))?,
     };
@@ -262,7 +308,7 @@ pub(crate) async fn restore(
     place: &dyn Place,
     snapshot: Option<&str>,
 ) -> Result<bool, StorageError> {
-    if place.is_there(&place.path(&Layer::Image)).await? {
+    if place.is_there(&Layer::Image).await? {
         return Ok(false);
     }
     // What was the image is what no other layer is on.
@@ -300,17 +346,21 @@ pub(crate) async fn delete(place: &dyn Place, snapshot: &str) -> Result<bool, St
         // What it held has gone up already.
         return place.remove(&layer).await;
     };
-    let mut files: Vec<(PathBuf, BlockFormat)> = layers[at - 1..]
-        .iter()
-        .map(|found| (found.path.clone(), BlockFormat::Qcow2))
-        .collect();
-    files.extend(place.bases().await?);
+    let files = layers[at - 1..].iter().map(|found| LayerFile {
+        name: place.path(&found.layer),
+        path: found.path.clone(),
+        format: BlockFormat::Qcow2,
+    });
+    let files: Vec<LayerFile> = files.chain(place.bases().await?).collect();
     let merged = match Merge::of(&layers, at) {
         Merge::Up => {
             let words = layers[at].backing.as_deref().unwrap_or_default();
             image::rebase(place.host(), &files, words).await
         }
-        Merge::Down => image::commit(place.host(), &files).await,
+        Merge::Down => {
+            place.make_room(&layer, layers[at - 1].size).await?;
+            image::commit(place.host(), &files).await
+        }
     };
     merged.map_err(|source| place.failed(source))?;
     follow(place, snapshot).await?;

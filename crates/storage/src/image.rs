@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{BlockFormat, BlockSpec};
+use serde::Deserialize;
 use sys::{Command, Fence, SharedHost, SysError};
 
 use crate::{Opened, Preallocation, check_whole};
@@ -43,6 +44,16 @@ async fn make(
     timeout_s: u64,
 ) -> Result<(), SysError> {
     host.write(path, b"", MODE).await?;
+    write(host, args, path, timeout_s).await
+}
+
+/// Runs it on what is there already.
+async fn write(
+    host: &SharedHost,
+    args: Vec<String>,
+    path: &Path,
+    timeout_s: u64,
+) -> Result<(), SysError> {
     let file = host.open_image(path, true, false).await?;
     let fence = Fence::new(None).file(path, file, true);
     run(host, args, fence, timeout_s).await.map(|_| ())
@@ -170,14 +181,61 @@ pub(crate) async fn create_layer(
     snapshot: &str,
     size: u64,
 ) -> Result<(), SysError> {
-    let args = overlay_args(
-        path,
-        snapshot,
-        BlockFormat::Qcow2,
-        size,
-        Some(LAYER_OPTIONS),
-    );
-    make(host, args, path, 60).await
+    make(host, layer_args(path, snapshot, size), path, 60).await
+}
+
+/// The same in a device.
+pub(crate) async fn create_layer_in(
+    host: &SharedHost,
+    device: &Path,
+    snapshot: &str,
+    size: u64,
+) -> Result<(), SysError> {
+    write(host, layer_args(device, snapshot, size), device, 60).await
+}
+
+/// Makes a qcow2 image in a device. Its tables are made as it is written: until then it reads as
+/// zeros, whatever the device holds.
+pub(crate) async fn create_in(host: &SharedHost, device: &Path, size: u64) -> Result<(), SysError> {
+    let path = device.display().to_string();
+    let args = ["create", "-q", "-f", "qcow2", &path, &size.to_string()];
+    write(host, args.map(str::to_owned).to_vec(), device, 60).await
+}
+
+/// What an image has where nothing is said.
+const PLAIN_OPTIONS: &str = "cluster_size=64k";
+
+/// How large a device must be for a qcow2 image, or a layer of one, that shows so much and has been
+/// written to its end.
+pub(crate) async fn room_for(host: &SharedHost, size: u64) -> Result<u64, SysError> {
+    let mut room = 0;
+    for options in [PLAIN_OPTIONS, LAYER_OPTIONS] {
+        let size = size.to_string();
+        let how = ["measure", "-O", "qcow2", "--output", "json"];
+        let of = ["-o", options, "--size", &size];
+        let args = how.iter().chain(&of).map(|arg| (*arg).to_owned()).collect();
+        let printed = run(host, args, Fence::new(None), 60).await?;
+        let measured: Measured = serde_json::from_slice(&printed).map_err(|error| {
+            SysError::Unsupported(format!("{PROGRAM} measures something else: {error}"))
+        })?;
+        room = room.max(measured.fully_allocated);
+    }
+    Ok(room + MOVED_TABLES)
+}
+
+/// What `qemu-img measure` prints.
+#[derive(Deserialize)]
+struct Measured {
+    #[serde(rename = "fully-allocated")]
+    fully_allocated: u64,
+}
+
+/// An image that grows moves its tables, and where they were stays free.
+const MOVED_TABLES: u64 = 1 << 20;
+
+fn layer_args(path: &Path, snapshot: &str, size: u64) -> Vec<String> {
+    let format = BlockFormat::Qcow2;
+    overlay_args(path, snapshot, format, size, Some(LAYER_OPTIONS))
 }
 
 fn overlay_args(
@@ -196,18 +254,26 @@ fn overlay_args(
     args
 }
 
+/// A layer of an image, for the program that finds it by the header of the one above it.
+pub(crate) struct LayerFile {
+    pub(crate) name: PathBuf,
+    /// What is opened under this name.
+    pub(crate) path: PathBuf,
+    pub(crate) format: BlockFormat,
+}
+
 /// The layers of an image from the top, inside of a fence: the first so many can be written.
 async fn fence_of(
     host: &SharedHost,
-    layers: &[(PathBuf, BlockFormat)],
+    layers: &[LayerFile],
     written: usize,
 ) -> Result<Fence, SysError> {
     let mut fence = Fence::new(None);
-    for (depth, (path, format)) in layers.iter().enumerate() {
+    for (depth, LayerFile { name, path, format }) in layers.iter().enumerate() {
         let write = depth < written;
         let file = host.open_image(path, write, false).await?;
         check_whole(host, &file, path, *format).await?;
-        fence = fence.file(path, file, write);
+        fence = fence.file(name, file, write);
     }
     Ok(fence)
 }
@@ -216,27 +282,24 @@ async fn fence_of(
 /// What is missing then is copied, and on the disk, before its header changes.
 pub(crate) async fn rebase(
     host: &SharedHost,
-    layers: &[(PathBuf, BlockFormat)],
+    layers: &[LayerFile],
     words: &str,
 ) -> Result<(), SysError> {
     let fence = fence_of(host, layers, 1).await?;
     let how = ["rebase", "-q", "-t", "writethrough", "-f", "qcow2"];
     let on = ["-F", "qcow2", "-b", words];
     let mut args: Vec<String> = how.iter().chain(&on).map(|arg| (*arg).to_owned()).collect();
-    args.extend(layers.first().map(|(path, _)| path.display().to_string()));
+    args.extend(layers.first().map(|top| top.name.display().to_string()));
     run(host, args, fence, FULL_TIMEOUT_S).await.map(|_| ())
 }
 
 /// Writes what the first layer holds into the second, which grows to its size.
-pub(crate) async fn commit(
-    host: &SharedHost,
-    layers: &[(PathBuf, BlockFormat)],
-) -> Result<(), SysError> {
+pub(crate) async fn commit(host: &SharedHost, layers: &[LayerFile]) -> Result<(), SysError> {
     let fence = fence_of(host, layers, 2).await?;
     let mut args = ["commit", "-q", "-d", "-f", "qcow2"]
         .map(str::to_owned)
         .to_vec();
-    args.extend(layers.first().map(|(path, _)| path.display().to_string()));
+    args.extend(layers.first().map(|top| top.name.display().to_string()));
     run(host, args, fence, FULL_TIMEOUT_S).await.map(|_| ())
 }
 

@@ -1,6 +1,6 @@
 //! The types of storages, and what is true of each before any is configured.
 
-use model::{BlockFormat, VmId};
+use model::VmId;
 use serde::{Deserialize, Serialize};
 
 use crate::{ContentType, VolumeName, btrfs, dir, iscsi, iscsidirect, lvm, lvmthin, rbd, zfspool};
@@ -36,8 +36,6 @@ const PLAIN_FILES: &[ContentType] = &[
 ];
 
 const BACKUP: &[ContentType] = &[ContentType::Backup];
-
-const RAW: &[BlockFormat] = &[BlockFormat::Raw];
 
 /// What a property of a storage is for its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,23 +134,6 @@ impl StorageType {
         }
     }
 
-    /// The formats that its images may have.
-    pub fn formats(self) -> &'static [BlockFormat] {
-        match self {
-            Self::Dir | Self::Nfs | Self::Cifs => {
-                &[BlockFormat::Raw, BlockFormat::Qcow2, BlockFormat::Vmdk]
-            }
-            Self::Btrfs
-            | Self::CephFs
-            | Self::Lvm
-            | Self::LvmThin
-            | Self::ZfsPool
-            | Self::Rbd
-            | Self::Iscsi
-            | Self::IscsiDirect => RAW,
-        }
-    }
-
     /// The properties that it has besides those of all types, in groups.
     pub fn properties(self) -> Vec<(&'static str, Property)> {
         let groups: &[&[(&str, Property)]] = match self {
@@ -212,6 +193,7 @@ impl StorageType {
                 ("saferemove-stepsize", Changeable),
                 ("saferemove_throughput", Changeable),
                 ("tagged_only", Changeable),
+                ("snapshot-as-volume-chain", Changeable),
                 ("encrypted", Fixed),
             ],
             Self::LvmThin => &[

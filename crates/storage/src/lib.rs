@@ -127,8 +127,14 @@ pub trait Storage: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// All volumes of a kind, or of all kinds, by name. Sizes of images come from their headers.
+    /// All volumes of a kind, or of all kinds, by name. Sizes of images come from their headers, unless
+    /// `lists_size_of` says otherwise.
     async fn list(&self, content: Option<ContentType>) -> Result<Vec<VolumeInfo>, StorageError>;
+
+    /// Whether `list` says what a guest sees of this image; else it says how large its volume is.
+    fn lists_size_of(&self, _name: &str) -> bool {
+        true
+    }
 
     /// None where there is no such volume. `BadName` where the name is none of this storage's.
     async fn stat(&self, name: &str) -> Result<Option<VolumeInfo>, StorageError>;
@@ -156,8 +162,9 @@ pub trait Storage: Send + Sync + 'static {
         size: u64,
     ) -> Result<(), StorageError>;
 
-    /// Whether a new image reads as zeros, so that a copy needs to write only what is not zero.
-    fn new_images_are_zero(&self) -> bool {
+    /// Whether a new image of this name reads as zeros, so that a copy needs to write only what is not
+    /// zero.
+    fn new_images_are_zero(&self, _name: &str) -> bool {
         true
     }
 
@@ -290,6 +297,11 @@ pub trait Snapshots: Send + Sync {
     /// None where this image can have no snapshots.
     fn maker(&self, name: &str) -> Option<SnapshotMaker>;
 
+    /// Why a snapshot of this image cannot have this name; nothing where it can.
+    fn refuses_name(&self, _name: &str, _snapshot: &str) -> Option<String> {
+        None
+    }
+
     /// Refuses an image that no program will be given: one that has its data elsewhere.
     async fn check_image(&self, name: &str) -> Result<(), StorageError>;
 
@@ -336,9 +348,19 @@ pub trait Layered: Send + Sync {
     /// Gives an image its name back that lost it while this snapshot was being made. May be repeated.
     async fn restore(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
 
+    /// Lets a layer of an image that QEMU has open become as large as one that shows so much.
+    async fn make_room(&self, name: &str, layer: &Layer, size: u64) -> Result<(), StorageError>;
+
+    /// Waits until names can be changed at once. A guest that stands still must not wait for it.
+    async fn get_ready(&self, name: &str) -> Result<(), StorageError>;
+
     /// After QEMU has taken a snapshot's layer, or the one above it, out of the chain that it has open:
     /// the files get the names that go with it. May be repeated.
     async fn follow(&self, name: &str, snapshot: &str) -> Result<(), StorageError>;
+
+    /// Removes what `follow` only took the names from: that may take long, and QEMU has it open while the
+    /// guest stands still. May be repeated.
+    async fn finish(&self, name: &str) -> Result<(), StorageError>;
 }
 
 /// Volumes that arrive as files.

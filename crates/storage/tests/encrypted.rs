@@ -80,7 +80,7 @@ async fn a_volume_is_used_by_its_plain_side_from_its_first_byte_to_its_last() {
             .allocate(DISK, BlockFormat::Raw, 8 * MIB)
             .await
             .unwrap();
-        assert!(!storage.new_images_are_zero());
+        assert!(!storage.new_images_are_zero("vm-100-disk-0"));
         assert_eq!(storage.stat(DISK).await.unwrap().unwrap().size, 8 * MIB);
         assert!(names(&host, "/dev/vg").await.is_empty(), "it is active");
         let (one, two) = (task("1"), task("2"));

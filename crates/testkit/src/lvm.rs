@@ -167,7 +167,7 @@ pub fn cryptsetup(disk: &mut Disk, command: &Command) -> Output {
 }
 
 /// Which volumes a call is about: those that it names, or those of the group that `--select` says:
-/// `lv_name="NAME" && pool_lv="POOL" && lv_attr=~"^V"`, or `lv_attr=~"^[-mMrR]"`.
+/// `(lv_name="NAME" || …) && pool_lv="POOL" && lv_attr=~"^V"`, or `lv_attr=~"^[-mMrR]"`.
 fn meant(disk: &Disk, words: &[&str]) -> Vec<String> {
     let Some(select) = option(words, "--select") else {
         // What `--config` says has paths of devices.
@@ -178,13 +178,15 @@ fn meant(disk: &Disk, words: &[&str]) -> Vec<String> {
     };
     let group = words.last().copied().unwrap_or_default();
     let is_selected = |name: &str, volume: &Volume| {
-        select.split(" && ").all(|term| match term.split_once('=') {
+        let is_true = |term: &str| match term.split_once('=') {
             Some(("lv_name", value)) => value.trim_matches('"') == name,
             Some(("pool_lv", value)) => value.trim_matches('"') == volume.pool,
             Some(("lv_attr", "~\"^V\"")) => volume.attributes[0] == b'V',
             Some(("lv_attr", "~\"^[-mMrR]\"")) => b"-mMrR".contains(&volume.attributes[0]),
             _ => false,
-        })
+        };
+        let any = |terms: &str| terms.trim_matches(['(', ')']).split(" || ").any(is_true);
+        select.split(" && ").all(any)
     };
     let names = disk.beside(&format!("/lvm/{group}/")).into_iter();
     let full = names.map(|name| (format!("{group}/{name}"), name));

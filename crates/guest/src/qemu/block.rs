@@ -65,12 +65,12 @@ impl HostOptions {
         }
     }
 
-    /// For the target of a job: through the page cache, with holes kept.
-    pub fn for_copy() -> Self {
+    /// For the target of a job: through the page cache, with holes kept where it can have any.
+    pub fn for_copy(spec: &BlockSpec) -> Self {
         Self {
             direct: false,
             no_flush: false,
-            discard: true,
+            discard: spec.can_discard,
             detect_zeroes: false,
             aio: Aio::Threads,
             read_only: false,
@@ -383,7 +383,7 @@ mod tests {
             size: 8 << 20,
         });
         let spec = BlockSpec::new(source, BlockFormat::Raw);
-        let node = file_node("file-scsi0", &spec, &HostOptions::for_copy());
+        let node = file_node("file-scsi0", &spec, &HostOptions::for_copy(&spec));
         let expected = json!({
             "driver": "rbd", "node-name": "file-scsi0", "read-only": false,
             "cache": {"direct": false, "no-flush": false}, "discard": "unmap",
@@ -416,7 +416,7 @@ mod tests {
         let expected = |name: &str, read_only: bool| (name.to_owned(), read_only);
         let written = HostOptions {
             throttle: None,
-            ..HostOptions::for_copy()
+            ..HostOptions::for_copy(&image)
         };
         assert_eq!(
             is_read_only(&written),
@@ -444,7 +444,7 @@ mod tests {
             .map(str::to_owned)
             .to_vec();
         for number in 1..=2 {
-            let (name, nodes) = overlay(slot, &existing, &spec, &HostOptions::for_copy());
+            let (name, nodes) = overlay(slot, &existing, &spec, &HostOptions::for_copy(&spec));
             assert_eq!(name, format!("fmt-scsi1.s{number}"));
             assert_eq!(nodes[1]["backing"], Value::Null);
             let file = file_of(&name);

@@ -20,18 +20,23 @@ const TARGET: &str = "iqn.2026-01.lab:units";
 
 /// Runs modules of the suite at a node. `variables` say where the storage is.
 pub(crate) fn conforms(node: &Node, modules: &str, variables: &str) {
+    let text = suite(node, SUITE, modules, variables);
+    assert!(
+        text.contains("the_storage_says_how_full_it_is ... ok"),
+        "{text}"
+    );
+}
+
+fn suite(node: &Node, within: Duration, modules: &str, variables: &str) -> String {
     let tests = std::env::var_os("OSTLER_LAB_STORAGE_TESTS").expect("./x lab test names it");
     let tests = PathBuf::from(tests);
     node.deliver(&[&tests], "/opt").unwrap();
     let name = tests.file_name().unwrap().to_string_lossy();
     let suite = format!("{variables} /opt/{name} {modules} --ignored --test-threads=1 2>&1");
-    let output = node.run_within(SUITE, &suite).unwrap();
+    let output = node.run_within(within, &suite).unwrap();
     let text = output.text().replace('\n', "\n    | ");
     assert!(output.success(), "{text}");
-    assert!(
-        text.contains("the_storage_says_how_full_it_is ... ok"),
-        "{text}"
-    );
+    text
 }
 
 /// A group `vg` on a disk of its own, which must live as long as the node uses it.
@@ -79,11 +84,7 @@ fn volumes_of_lvm_and_zfs_conform_to_what_storages_promise() {
     let node = lab.node(1);
     let (_group, _pool) = (group(&lab, node), pool(&lab, node));
     conforms(node, "lab_lvm::", "OSTLER_LVM=vg");
-    assert_eq!(
-        node.check("lvs --noheadings vg").unwrap(),
-        "",
-        "nothing is left"
-    );
+    assert_eq!(volumes(node), "", "nothing is left");
     conforms(
         node,
         "lab_zfspool:: lab_zfspool_trees::",
@@ -93,6 +94,25 @@ fn volumes_of_lvm_and_zfs_conform_to_what_storages_promise() {
         .check("zfs list -H -o name -t all -r tank/guests")
         .unwrap();
     assert_eq!(left, "tank/guests", "nothing is left");
+}
+
+fn volumes(node: &Node) -> String {
+    node.check("lvs --noheadings vg").unwrap()
+}
+
+#[test]
+#[ignore = "needs the lab: ./x lab test"]
+fn layers_in_volumes_of_lvm_conform_to_what_storages_promise() {
+    let lab = Lab::start(1).unwrap();
+    let node = lab.node(1);
+    let _group = group(&lab, node);
+    conforms(node, "lab_lvm_chain::", "OSTLER_LVM=vg");
+    if std::env::var_os("OSTLER_LAB_LONG").is_some() {
+        let calls = "lab_lvm_chain_broken:: --show-output";
+        let text = suite(node, 6 * SUITE, calls, "OSTLER_LVM=vg");
+        println!("{text}");
+    }
+    assert_eq!(volumes(node), "", "nothing is left");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Snapshots of a guest's disks, as their storages make them.
 
+use std::sync::Arc;
+
 use model::{Error, GuestConfig, GuestKind, VolumeId};
-use storage::{Snapshots, Storage, StorageError};
+use storage::{SnapshotMaker, Snapshots, Storage, StorageError};
 
 use super::disks::{Disk, disks_of, has_paths};
 use crate::NodeContext;
@@ -34,6 +36,20 @@ pub(crate) fn snapshots_of<'a>(
 ) -> Result<&'a dyn Snapshots, Error> {
     let none = || Error::conflict(format!("storage of '{volume}' has no snapshots"));
     storage.snapshots().ok_or_else(none)
+}
+
+/// Removes the layer that a disk was rolled back from, while the guest starts. What is left if the agent
+/// dies goes with the next change of the image.
+fn finish_later(storage: Arc<dyn Storage>, volume: &VolumeId) {
+    let volume = volume.clone();
+    tokio::spawn(async move {
+        let Some(layered) = storage.layered() else {
+            return;
+        };
+        if let Err(error) = layered.finish(volume.name()).await {
+            tracing::warn!(%volume, %error, "a layer that is gone is not removed yet");
+        }
+    });
 }
 
 impl NodeContext {
@@ -71,9 +87,27 @@ impl NodeContext {
     pub(crate) async fn roll_back_disks(&self, disks: &[Disk], name: &str) -> Result<(), Error> {
         for (_, volume) in disks {
             let storage = self.storage(volume.storage()).await?;
-            snapshots_of(&*storage, volume)?
-                .roll_back(volume.name(), name)
-                .await?;
+            let snapshots = snapshots_of(&*storage, volume)?;
+            snapshots.roll_back(volume.name(), name).await?;
+            if snapshots.maker(volume.name()) == Some(SnapshotMaker::Chain) {
+                finish_later(storage, volume);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a name that a snapshot of one of the disks cannot have.
+    pub(crate) async fn check_snapshot_name(
+        &self,
+        disks: &[Disk],
+        name: &str,
+    ) -> Result<(), Error> {
+        for (_, volume) in disks {
+            let storage = self.storage(volume.storage()).await?;
+            let snapshots = snapshots_of(&*storage, volume)?;
+            if let Some(reason) = snapshots.refuses_name(volume.name(), name) {
+                return Err(Error::invalid("snapname", reason));
+            }
         }
         Ok(())
     }

@@ -230,7 +230,7 @@ impl NodeContext {
             Some(_) => config.spec.format_of_copy(format),
             None => format,
         };
-        if !config.spec.kind().formats().contains(&format) {
+        if !config.spec.formats().contains(&format) {
             let format = format.as_str();
             let text = format!("storage '{to}' has no images of format '{format}'");
             return Err(Error::conflict(format!("{from}: {text}")));
@@ -253,8 +253,7 @@ async fn check_snapshots_stay(
     volume: &VolumeId,
     target: &StorageConfig,
 ) -> Result<(), Error> {
-    let folder = target.spec.folder();
-    if folder.is_none_or(|folder| folder.snapshot_as_volume_chain != Some(true)) {
+    if !target.spec.has_layers() {
         return Ok(());
     }
     let Some(snapshots) = storage.snapshots() else {

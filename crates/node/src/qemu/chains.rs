@@ -236,28 +236,45 @@ pub(super) async fn remove(
             return Err(unsettled(disk));
         }
         let mut paused = false;
-        let gone = async {
-            if let Some(at) = chain.place_of(what.0) {
-                let merge = match what.1 {
-                    // What is taken back is nearly empty, and the guest goes back to its file.
-                    Change::Making => Merge::Down,
-                    Change::Deleting => Merge::of(&chain.names, at),
-                };
-                merge_at(cx, qmp, disk, &chain, (at, merge), &mut paused).await?;
-            }
-            follow(qmp, disk, what.0).await
-        };
-        let gone = gone.await;
+        let merged = merge(cx, qmp, disk, &chain, what, &mut paused).await;
         if paused {
             // Whether QEMU has changed its chain or not: names and nodes agree before it writes.
             settle(cx, vmid, qmp, disk, what).await?;
             qmp.cont().await.map_err(qmp_failed)?;
-            // Of a guest that stands still QEMU closes no descriptors.
-            close_unused(qmp, disk).await?;
         }
-        gone?;
+        merged?;
+        // A layer that went up is in no header any more. Of a guest that stood still QEMU has closed no
+        // descriptors.
+        follow(qmp, disk, what.0).await?;
+        disk.layers()?.finish(disk.name()).await?;
     }
     Ok(())
+}
+
+/// Merges the layer of a snapshot, if there is one. What a layer went down into has its name before the
+/// guest goes on.
+async fn merge(
+    cx: &Cx,
+    qmp: &Qmp,
+    disk: &LayeredDisk,
+    chain: &Chain,
+    (snapshot, change): (&str, Change),
+    paused: &mut bool,
+) -> Result<(), Error> {
+    let Some(at) = chain.place_of(snapshot) else {
+        return Ok(());
+    };
+    let merge = match change {
+        // What is taken back is nearly empty, and the guest goes back to its file.
+        Change::Making => Merge::Down,
+        Change::Deleting => Merge::of(&chain.names, at),
+    };
+    let is_down = merge == Merge::Down;
+    merge_at(cx, qmp, disk, chain, (at, merge), paused).await?;
+    match is_down {
+        true => follow(qmp, disk, snapshot).await,
+        false => Ok(()),
+    }
 }
 
 fn job_of(cx: &Cx, disk: &LayeredDisk) -> String {
@@ -307,6 +324,9 @@ async fn merge_at(
             qmp.merge_up(merge).await
         }
         Merge::Down => {
+            let (above, layer) = (&names[at - 1], &names[at].layer);
+            let room = disk.layers()?.make_room(disk.name(), layer, above.size);
+            room.await?;
             let merge = LayerMerge {
                 job: &id,
                 top: &nodes[at - 1],
@@ -322,6 +342,7 @@ async fn merge_at(
     begun.map_err(qmp_failed)?;
     let has_all = |job: &Job| matches!(job.state, JobState::Ready | JobState::Pending);
     if let Some(job) = until_job(cx, qmp, &id, LAYERS, has_all).await? {
+        disk.layers()?.get_ready(disk.name()).await?;
         let state = qmp.status().await.map_err(qmp_failed)?.state;
         *paused = state == "running";
         // It writes out everything, too, also where the guest stands still already.

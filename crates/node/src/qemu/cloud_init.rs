@@ -19,7 +19,7 @@ use model::qemu::{CLOUD_INIT_BYTES, is_told_by_cloud_init};
 use model::{BlockFormat, BlockSpec, Error, GuestConfig, Record, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use storage::{AttachMode, ContentType, Opened, StorageError};
+use storage::{AttachMode, ContentType, Opened, Storage, StorageError};
 use store::{Commit, Revision};
 use sys::{Command, Fence};
 use tasks::TaskContext;
@@ -35,6 +35,14 @@ const IMAGE_CPU: Duration = Duration::from_secs(60);
 
 /// The largest snippet that is read: more does not fit onto the medium.
 const SNIPPET_BYTES_MAX: u64 = 3 << 20;
+
+/// The format of a medium that is made on a storage.
+pub(crate) fn format_on(storage: &dyn Storage) -> BlockFormat {
+    match storage.files() {
+        Some(_) => BlockFormat::Qcow2,
+        None => BlockFormat::Raw,
+    }
+}
 
 /// What a guest's medium was last made of.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -102,7 +102,7 @@ async fn open_target(cx: &Cx, vmid: VmId, qmp: &Qmp, copy: &LiveCopy) -> Result<
     let by = by_task(cx);
     let spec = cx.node.attach(&copy.to, AttachMode::Exclusive, &by).await?;
     let spec = drives::let_copy_into(&cx.node, vmid, &spec, copy.bytes).await?;
-    let options = HostOptions::for_copy();
+    let options = HostOptions::for_copy(&spec);
     let spec = drives::pass(&cx.node.host, qmp, &copy.label(), &spec, &options).await?;
     for node in copy_nodes(&copy.node(), &copy.file(), &spec, &options) {
         qmp.add_block_node(node).await.map_err(qmp_failed)?;

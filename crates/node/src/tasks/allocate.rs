@@ -12,7 +12,7 @@ use sys::SharedHost;
 use tasks::{Probe, Step, Task, TaskContext};
 
 use crate::qemu::edit::{Edit, NewVolume};
-use crate::qemu::{drives, efi_vars};
+use crate::qemu::{cloud_init, drives, efi_vars};
 use crate::volumes::images::{self, Copying, Source};
 use crate::{NodeContext, volumes};
 
@@ -46,9 +46,9 @@ impl<T: Allocates> Step<T> for Allocate {
             }
             storage.activate().await?;
             let is_cloud_init = task.edit().is_cloud_init(volume);
-            let default = match storage.files() {
-                Some(_) if is_cloud_init => BlockFormat::Qcow2,
-                _ => storage.config().spec.default_format(),
+            let default = match is_cloud_init {
+                true => cloud_init::format_on(&*storage),
+                false => storage.config().spec.default_format(),
             };
             let format = volume.format.unwrap_or(default);
             let name = if is_cloud_init {
@@ -84,7 +84,7 @@ impl<T: Allocates> Step<T> for Allocate {
             let (name, format) = chosen(volume)?;
             let storage = cx.node.storage(&volume.storage).await?;
             storage.allocate(name, format, volume.bytes).await?;
-            if volume.slot.bus() == DriveBus::Tpm && !storage.new_images_are_zero() {
+            if volume.slot.bus() == DriveBus::Tpm && !storage.new_images_are_zero(name) {
                 // What is not zero is taken for the state of a TPM that was set up.
                 storage.zero(name).await?;
             }

@@ -73,7 +73,9 @@ impl<T: MakesSnapshot> Step<T> for Prepare {
 
     async fn plan(&self, cx: &Cx, task: &mut T) -> Result<(), Error> {
         let guest = cx.node.records.guest(task.vmid()).await?.record.data;
-        task.set_disks(disks(&cx.node, guest.kind, &guest.config).await?);
+        let disks = disks(&cx.node, guest.kind, &guest.config).await?;
+        cx.node.check_snapshot_name(&disks, task.snapshot()).await?;
+        task.set_disks(disks);
         task.choose_more(cx, &guest).await
     }
 

@@ -25,8 +25,8 @@ use super::bases::linked_clones_of;
 use super::guest_object;
 use super::new_guest::{JoinPool, NewGuest, Publish, Reserve, announce, original, start_of};
 use crate::guests::options::{is_indexed, note_size, set_volume};
-use crate::qemu::drives;
 use crate::qemu::live_copy::{self, LiveCopy};
+use crate::qemu::{cloud_init, drives};
 use crate::volumes::images::{self, Copying, Source};
 use crate::{NodeContext, random_mac, volumes};
 
@@ -290,10 +290,7 @@ async fn plan_medium(
     let id = task.storage.as_ref().unwrap_or(from.storage()).clone();
     let storage = cx.node.storage(&id).await?;
     storage.activate().await?;
-    let format = match storage.files() {
-        Some(_) => BlockFormat::Qcow2,
-        None => storage.config().spec.default_format(),
-    };
+    let format = cloud_init::format_on(&*storage);
     let name = storage.image_name(task.vmid, "cloudinit", format);
     if storage.stat(&name).await?.is_some() {
         return Err(Error::conflict(format!(

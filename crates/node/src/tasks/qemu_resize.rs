@@ -8,9 +8,9 @@
 use async_trait::async_trait;
 use guest::qemu::block::node_name;
 use model::qemu::{Drive, DriveSlot, DriveSource};
-use model::{BlockSource, ByteSize, Error, GuestConfig, GuestRecord, VmId, VolumeId};
+use model::{BlockFormat, BlockSource, ByteSize, Error, GuestConfig, GuestRecord, VmId, VolumeId};
 use serde::{Deserialize, Serialize};
-use storage::AttachMode;
+use storage::{AttachMode, Layer};
 use tasks::{Probe, Step, Steps, Task, TaskContext};
 
 use super::claim::{Claim, Claims, Release, check_digest, check_lock};
@@ -175,8 +175,15 @@ impl Step<QemuResize> for Grow {
         let by = cx.node.by_guest(task.vmid).await?;
         let spec = cx.node.attach(volume, AttachMode::Exclusive, &by).await?;
         if let BlockSource::Device(_) = spec.source {
-            // QEMU grows files itself; of a device it only learns how large it has become.
-            storage.resize(volume.name(), *bytes).await?;
+            // QEMU grows files itself, and images inside of a device; of a raw one it only learns how
+            // large it has become.
+            match storage.layered() {
+                Some(layered) if spec.format == BlockFormat::Qcow2 => {
+                    let image = Layer::Image;
+                    layered.make_room(volume.name(), &image, *bytes).await?;
+                }
+                _ => storage.resize(volume.name(), *bytes).await?,
+            }
         }
         qmp.resize_block(&node, *bytes).await.map_err(qmp_failed)
     }

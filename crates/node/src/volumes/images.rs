@@ -212,7 +212,7 @@ pub(crate) async fn copy(
     let copied = match target {
         Ok(target) => {
             let storage = cx.node.storage(copying.to.storage()).await?;
-            let is_zero = storage.new_images_are_zero();
+            let is_zero = storage.new_images_are_zero(copying.to.name());
             convert(cx, &source, (&target, is_zero), &copying).await
         }
         Err(error) => Err(error),

@@ -228,16 +228,41 @@ impl StorageSpec {
         }
     }
 
+    /// Whether snapshots of its images of qcow2 are layers.
+    pub fn has_layers(&self) -> bool {
+        let configured = match self {
+            Self::Lvm(spec) => spec.snapshot_as_volume_chain,
+            _ => self
+                .folder()
+                .and_then(|folder| folder.snapshot_as_volume_chain),
+        };
+        configured == Some(true)
+    }
+
+    /// The formats that its images may have.
+    pub fn formats(&self) -> &'static [BlockFormat] {
+        match self {
+            Self::Dir(_) | Self::Nfs(_) | Self::Cifs(_) => {
+                &[BlockFormat::Raw, BlockFormat::Qcow2, BlockFormat::Vmdk]
+            }
+            Self::Lvm(_) if self.has_layers() => &[BlockFormat::Raw, BlockFormat::Qcow2],
+            _ => &[BlockFormat::Raw],
+        }
+    }
+
     /// The format of a new image where the caller names none.
     pub fn default_format(&self) -> BlockFormat {
         let configured = self.folder().and_then(|folder| folder.format);
-        configured.unwrap_or(BlockFormat::Raw)
+        configured.unwrap_or(match self {
+            Self::Lvm(_) if self.has_layers() => BlockFormat::Qcow2,
+            _ => BlockFormat::Raw,
+        })
     }
 
     /// The format of a copy of an image where the caller names none: the original's, where it can
     /// be had here.
     pub fn format_of_copy(&self, original: BlockFormat) -> BlockFormat {
-        match self.kind().formats().contains(&original) {
+        match self.formats().contains(&original) {
             true => original,
             false => self.default_format(),
         }

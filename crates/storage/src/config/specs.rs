@@ -214,6 +214,9 @@ pub struct LvmSpec {
     /// Only volumes with the tag of a guest are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tagged_only: Option<bool>,
+    /// Images may be of qcow2, and have their snapshots as layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_as_volume_chain: Option<bool>,
     /// Volumes are encrypted with a key that the cluster keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encrypted: Option<bool>,

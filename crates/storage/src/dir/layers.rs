@@ -16,7 +16,8 @@ use sys::SharedHost;
 
 use super::layout::LAYER_PREFIX;
 use super::{Dir, Location};
-use crate::chain::{self, FoundLayer, Layer, Place};
+use crate::chain::{self, FoundLayer, Layer, Place, with_layers};
+use crate::image::LayerFile;
 use crate::{AttachMode, Layered, Storage, StorageError, image};
 
 /// The layers of one image of a storage.
@@ -87,7 +88,7 @@ impl Dir {
         let Some(place) = self.chain_of_image(name)? else {
             return Ok(());
         };
-        let is_there = place.is_there(&place.image).await?;
+        let is_there = place.is_there(&Layer::Image).await?;
         if is_there && chain::layers(&place).await?.len() > 1 {
             let storage = self.config().id();
             let text = format!("'{storage}:{name}' has snapshots, it cannot be renamed");
@@ -104,16 +105,7 @@ impl Dir {
         mergeable: bool,
     ) -> Result<Option<BlockSpec>, StorageError> {
         let base = self.backing(location).await?;
-        Ok(layers.iter().rev().fold(base, |below, found| {
-            let source = BlockSource::File(found.path.display().to_string());
-            Some(BlockSpec {
-                read_only: true,
-                can_discard: false,
-                mergeable,
-                backing: below.map(Box::new),
-                ..BlockSpec::new(source, BlockFormat::Qcow2)
-            })
-        }))
+        Ok(with_layers(base, layers, BlockSource::File, mergeable))
     }
 }
 
@@ -175,8 +167,8 @@ impl Place for Beside<'_> {
         is_name.then(|| snapshot.to_owned())
     }
 
-    async fn is_there(&self, path: &Path) -> Result<bool, StorageError> {
-        self.dir.is_there(path).await
+    async fn is_there(&self, layer: &Layer) -> Result<bool, StorageError> {
+        self.dir.is_there(&self.path(layer)).await
     }
 
     async fn make(&self, snapshot: &str, size: u64) -> Result<(), StorageError> {
@@ -212,11 +204,18 @@ impl Place for Beside<'_> {
         self.removed(&self.path(layer)).await
     }
 
-    async fn bases(&self) -> Result<Vec<(PathBuf, BlockFormat)>, StorageError> {
+    async fn bases(&self) -> Result<Vec<LayerFile>, StorageError> {
         let base = self.dir.backing(&self.location).await?;
         let layers = base.iter().flat_map(BlockSpec::layers);
         Ok(layers
-            .map(|layer| (layer.source.path().unwrap_or_default().into(), layer.format))
+            .map(|layer| {
+                let path = PathBuf::from(layer.source.path().unwrap_or_default());
+                LayerFile {
+                    name: path.clone(),
+                    path,
+                    format: layer.format,
+                }
+            })
             .collect())
     }
 
@@ -240,7 +239,22 @@ impl Layered for Dir {
         chain::restore(&place, Some(snapshot)).await.map(drop)
     }
 
+    /// Files grow by themselves.
+    async fn make_room(&self, name: &str, _: &Layer, _: u64) -> Result<(), StorageError> {
+        self.layered_image(name).map(drop)
+    }
+
+    /// Files are renamed at any time.
+    async fn get_ready(&self, name: &str) -> Result<(), StorageError> {
+        self.layered_image(name).map(drop)
+    }
+
     async fn follow(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
         chain::follow(&self.layered_image(name)?, snapshot).await
+    }
+
+    /// Files go at once.
+    async fn finish(&self, name: &str) -> Result<(), StorageError> {
+        self.layered_image(name).map(drop)
     }
 }

@@ -61,8 +61,7 @@ impl From<SysError> for CryptError {
 
 /// What the kernel calls a volume's plain side. LVM's filter leaves it out as it does the volume.
 fn mapping(group: &str, name: &str) -> String {
-    let [group, name] = [group, name].map(|part| part.replace('-', "--"));
-    format!("{group}-{name}-crypt")
+    format!("{}-crypt", super::group::mapping(group, name))
 }
 
 impl Crypt {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::group::to_its_end;
-use super::{THICK, Tools, freed};
+use super::names::freed;
+use super::{THICK, Tools};
 use crate::{StorageError, Turn};
 
 impl Tools {
@@ -12,22 +13,22 @@ impl Tools {
     pub(super) async fn free_safely(self: &Arc<Self>, name: &str) -> Result<bool, StorageError> {
         let is_left = self.find(&freed(name)).await?.is_some();
         if is_left {
-            self.finish(name).await?;
+            self.finish(&freed(name)).await?;
         }
         let given_up = {
             let name = name.to_owned();
             self.change(|changing| async move { changing.give_up(&name).await })
         };
         match given_up.await? {
-            true => self.finish(name).await,
+            true => self.finish(&freed(name)).await,
             false => Ok(is_left),
         }
     }
 
-    /// Zeroes and removes a volume whose name was taken from it. No other call does meanwhile, on no
+    /// Zeroes, if that is wanted, and removes a volume whose name was taken from it. No other call does meanwhile, on no
     /// node: what is removed may be another volume's at once. False where there was none.
-    async fn finish(self: &Arc<Self>, name: &str) -> Result<bool, StorageError> {
-        let doomed = freed(name);
+    pub(super) async fn finish(self: &Arc<Self>, doomed: &str) -> Result<bool, StorageError> {
+        let doomed = doomed.to_owned();
         let tools = self.clone();
         let finishing = async move {
             let _one_at_a_time = tools.zeroing.lock().await;
@@ -50,10 +51,20 @@ impl Tools {
             return Ok(false);
         };
         let group = &self.group;
-        group.activate(name, THICK).await?;
-        let device = (&*group.path(name), found.size());
+        if found.is_open() {
+            group.let_host_look().await;
+            if self.find(name).await?.is_some_and(|found| found.is_open()) {
+                let (storage, name) = (group.storage.clone(), name.to_owned());
+                return Err(StorageError::InUse { storage, name });
+            }
+        }
         let removed = async {
-            group.zero(device, self.pace(), &**turn).await?;
+            if self.spec.saferemove == Some(true) {
+                group.drop_other_mapping(&found).await?;
+                group.activate(&[name], THICK).await?;
+                let device = (&*group.path(name), found.size());
+                group.zero(device, self.pace(), &**turn).await?;
+            }
             let (name, turn) = (name.to_owned(), turn.clone());
             self.change(|changing| async move { changing.remove_zeroed(&name, &*turn).await })
                 .await

@@ -14,7 +14,7 @@ use std::time::Duration;
 use model::{BlockSource, StorageId, UnixTime};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sys::{SharedHost, SysError};
+use sys::{Command, SharedHost, SysError};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::crypt::Crypt;
@@ -30,16 +30,18 @@ const LENGTH_MAX: usize = 127;
 
 /// What is asked of a volume.
 const COLUMNS: &str =
-    "lv_name,lv_size,lv_attr,pool_lv,data_percent,metadata_percent,lv_tags,lv_time";
+    "lv_name,lv_uuid,lv_size,lv_attr,pool_lv,data_percent,metadata_percent,lv_tags,lv_time";
 
 /// The same without what the kernel is asked for each thin volume.
-const LAYOUT: &str = "lv_name,lv_size,lv_attr,pool_lv,lv_tags,lv_time";
+const LAYOUT: &str = "lv_name,lv_uuid,lv_size,lv_attr,pool_lv,lv_tags,lv_time";
 
 /// A logical volume, as `lvs` shows it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Volume {
     #[serde(rename = "lv_name")]
     pub(crate) name: String,
+    #[serde(default)]
+    lv_uuid: String,
     /// In bytes, as text.
     lv_size: String,
     /// A letter for each attribute, in lvs(8).
@@ -83,6 +85,18 @@ impl Volume {
 
     pub(crate) fn is_active(&self) -> bool {
         self.has(4, b'a')
+    }
+
+    /// Whether a program of this node has it open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.has(5, b'o')
+    }
+
+    /// Whether a mapping of the kernel is this volume's, by its id: `LVM-` and the ids of the group and
+    /// of the volume, without hyphens.
+    fn has_mapping(&self, id: &str) -> bool {
+        let own = self.lv_uuid.replace('-', "");
+        !own.is_empty() && id.trim().ends_with(&own)
     }
 
     /// Whether a pool's new blocks read as zeros.
@@ -133,7 +147,7 @@ pub(crate) struct Group {
     pub(crate) host: SharedHost,
     programs: LvmPrograms,
     lock: Arc<Mutex<()>>,
-    attachments: Attachments,
+    pub(super) attachments: Attachments,
     /// Of an encrypted storage.
     pub(super) crypt: Option<Crypt>,
 }
@@ -209,25 +223,31 @@ impl Group {
         Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
-    /// Changes a volume if it is there and of a kind; else nothing, which is no error. The program
-    /// itself looks whether it is: to ask before would take a call more.
+    /// Changes volumes that are there and of a kind; else nothing, which is no error. The program
+    /// itself looks whether they are: to ask before would take a call more.
     async fn run_on(
         &self,
         deadline: Option<Duration>,
-        (name, kind): (&str, &str),
+        (names, kind): (&[&str], &str),
         program: &str,
         how: &[&str],
     ) -> Result<String, StorageError> {
         // What LVM takes as no name nothing has; it could say more in an expression.
-        if !is_lvm_name(name) {
+        let names = names.iter().copied().filter(|name| is_lvm_name(name));
+        let names: Vec<&str> = names.collect();
+        let Some(first) = names.first() else {
             return Ok(String::new());
-        }
-        let select = format!("lv_name=\"{name}\" && {kind}");
+        };
+        let each: Vec<String> = names
+            .iter()
+            .map(|name| format!("lv_name=\"{name}\""))
+            .collect();
+        let select = format!("({}) && {kind}", each.join(" || "));
         let args = [how, &["--select", &select, &self.name]].concat();
         let run = self.programs.run_until(program, &args, CHANGE, deadline);
         match run.await {
             Err(error) if is_no_group(&error) => Ok(String::new()),
-            Err(error) => Err(self.failed(name, error)),
+            Err(error) => Err(self.failed(first, error)),
             Ok(printed) => Ok(String::from_utf8_lossy(&printed).into_owned()),
         }
     }
@@ -246,8 +266,8 @@ impl Group {
         kind: &str,
     ) -> Result<bool, StorageError> {
         let how = ["--force", "--yes"];
-        let removing = self.run_on(deadline, (name, kind), "lvremove", &how);
-        let printed = removing.await?;
+        let named: (&[&str], &str) = (&[name], kind);
+        let printed = self.run_on(deadline, named, "lvremove", &how).await?;
         Ok(printed.contains("successfully removed"))
     }
 
@@ -296,14 +316,16 @@ impl Group {
         by: &Attacher,
     ) -> Result<BlockSource, StorageError> {
         // What is active already may be of another kind, which `lvchange` passes over in silence.
-        if self.host.resolve(&self.path(name)).await.is_ok() {
+        if self.mapping_of(name).await.is_some()
+            || self.host.resolve(&self.path(name)).await.is_ok()
+        {
             let volumes = self.layout().await?;
             let mut ours = volumes.iter().filter(|volume| is_ours(volume));
-            if !ours.any(|volume| volume.name == name) {
-                return Err(self.no_volume(name));
-            }
+            let found = ours.find(|volume| volume.name == name);
+            let found = found.ok_or_else(|| self.no_volume(name))?;
+            self.drop_other_mapping(found).await?;
         }
-        self.run_on(None, (name, kind), "lvchange", how).await?;
+        self.run_on(None, (&[name], kind), "lvchange", how).await?;
         let resolve = async |path: &Path| {
             let device = self.host.resolve(path).await;
             device.map_err(|error| match error.is_not_found() {
@@ -320,16 +342,68 @@ impl Group {
             }
             device = resolve(&opened?).await?;
         }
-        self.attachments.add(name, by);
+        let _ = self.attachments.add(name, by);
         Ok(BlockSource::Device(device.display().to_string()))
     }
 
-    /// Activates a volume of a kind.
-    pub(crate) async fn activate(&self, name: &str, kind: &str) -> Result<(), StorageError> {
+    /// Activates volumes of a kind.
+    pub(crate) async fn activate(&self, names: &[&str], kind: &str) -> Result<(), StorageError> {
         let how = ["--activate", "y", "--ignoreactivationskip"];
-        self.run_on(None, (name, kind), "lvchange", &how)
+        self.run_on(None, (names, kind), "lvchange", &how)
             .await
             .map(drop)
+    }
+
+    /// What the kernel knows of the mapping that has the name of a volume: its id.
+    async fn mapping_of(&self, name: &str) -> Option<String> {
+        let path = Path::new("/dev/mapper").join(mapping(&self.name, name));
+        let device = self.host.resolve(&path).await.ok()?;
+        let device = device.file_name()?.to_string_lossy().into_owned();
+        let id = PathBuf::from(format!("/sys/class/block/{device}/dm/uuid"));
+        let id = self.host.read(&id).await.ok()?;
+        Some(String::from_utf8_lossy(&id).into_owned())
+    }
+
+    /// Removes a mapping that has a volume's name and is another's: of an earlier volume of this name, which another
+    /// node has removed or renamed since. Its blocks may be anything by now. False where there is none.
+    pub(super) async fn drop_other_mapping(&self, volume: &Volume) -> Result<bool, StorageError> {
+        match self.mapping_of(&volume.name).await {
+            Some(id) if !volume.has_mapping(&id) => {
+                self.drop_mapping(&volume.name).await.map(|()| true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// The same for a name that no volume of the group has.
+    pub(super) async fn drop_any_mapping(&self, name: &str) -> Result<(), StorageError> {
+        match self.mapping_of(name).await {
+            Some(_) => self.drop_mapping(name).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn drop_mapping(&self, name: &str) -> Result<(), StorageError> {
+        let remove = Command::new("dmsetup")
+            .args(["remove", "--retry", &mapping(&self.name, name)])
+            .timeout(Some(CHANGE));
+        let removed = self.host.run(remove).await;
+        match removed.and_then(|output| output.checked("dmsetup")) {
+            // It has just gone.
+            Err(SysError::ProgramFailed { message, .. }) if message.contains("No such device") => {
+                Ok(())
+            }
+            removed => removed.map(drop).map_err(|error| self.failed(name, error)),
+        }
+    }
+
+    /// Waits until the host has ended its looks at devices that were just closed.
+    pub(super) async fn let_host_look(&self) {
+        let wait = Command::new("udevadm")
+            .args(["settle", "--timeout", "5"])
+            .timeout(Some(CHANGE));
+        // Without it LVM itself waits for some seconds.
+        let _ = self.host.run(wait).await;
     }
 
     /// Whether no attacher of a volume is left.
@@ -344,8 +418,17 @@ impl Group {
             Err(StorageError::InUse { .. }) => return Ok(()),
             closed => closed?,
         }
+        self.deactivate_all(&[name], kind).await
+    }
+
+    /// The same of volumes that are not encrypted.
+    pub(super) async fn deactivate_all(
+        &self,
+        names: &[&str],
+        kind: &str,
+    ) -> Result<(), StorageError> {
         let how = ["--activate", "n"];
-        match self.run_on(None, (name, kind), "lvchange", &how).await {
+        match self.run_on(None, (names, kind), "lvchange", &how).await {
             Err(StorageError::InUse { .. }) => Ok(()),
             deactivated => deactivated.map(drop),
         }
@@ -405,6 +488,12 @@ pub(super) async fn to_its_end<T: Send + 'static>(
             Err(_) => Err(StorageError::Silent(storage.clone())),
         },
     }
+}
+
+/// What the kernel calls a volume.
+pub(super) fn mapping(group: &str, name: &str) -> String {
+    let [group, name] = [group, name].map(|part| part.replace('-', "--"));
+    format!("{group}-{name}")
 }
 
 /// What LVM takes as a name of a volume or a group.

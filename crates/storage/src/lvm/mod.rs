@@ -1,5 +1,6 @@
-//! A storage of volumes of full size in a group of LVM's. All images are raw; there are neither
-//! snapshots nor linked clones.
+//! A storage of volumes of full size in a group of LVM's. An image is raw, or with
+//! `snapshot-as-volume-chain` one of qcow2, whose snapshots are layers (`layers`). There are no linked
+//! clones.
 //!
 //! A new volume holds what its blocks held before, as with Proxmox VE: `saferemove` zeroes what is
 //! freed. The volume is renamed first (`del-vm-100-disk-0`), so that its name is free at once and
@@ -10,8 +11,10 @@ mod crypt;
 mod encryption;
 mod freeing;
 mod group;
+mod layers;
 mod names;
 mod programs;
+mod snapshots;
 mod zeroing;
 
 use std::path::PathBuf;
@@ -24,18 +27,16 @@ use tokio::sync::Mutex;
 
 pub(crate) use self::crypt::Crypt;
 pub(crate) use self::group::{Group, Volume};
-pub(crate) use self::names::parse_guest_name;
+use self::names::{Family, image_part, with_format};
+pub(crate) use self::names::{parse_guest_name, parse_name};
 pub use self::programs::LvmPrograms;
 pub(crate) use self::zeroing::{Pace, zero_image};
+use crate::chain::Layer;
 use crate::names::free_disk_number;
 use crate::{
-    Alone, AttachMode, Attacher, ContentType, FileVolumes, LinkedClones, LvmSpec, Snapshots,
-    Storage, StorageConfig, StorageError, Turns, VolumeInfo, VolumeName, WipeRate,
+    Alone, AttachMode, Attacher, ContentType, FileVolumes, Layered, LinkedClones, LvmSpec,
+    Snapshots, Storage, StorageConfig, StorageError, Turns, VolumeInfo, VolumeName, WipeRate,
 };
-
-pub(crate) fn parse_name(name: &str) -> Option<VolumeName> {
-    parse_guest_name(name).filter(|said| !said.is_base)
-}
 
 pub(crate) fn check_raw(format: BlockFormat) -> Result<(), StorageError> {
     match format {
@@ -88,16 +89,30 @@ impl Lvm {
         self.config.parse(name)
     }
 
+    /// Whether new images may be of qcow2, and have snapshots.
+    fn has_layers(&self) -> bool {
+        self.tools.spec.snapshot_as_volume_chain == Some(true)
+    }
+
+    fn check_format(&self, format: BlockFormat) -> Result<(), StorageError> {
+        match format {
+            BlockFormat::Qcow2 if self.has_layers() => Ok(()),
+            format => check_raw(format),
+        }
+    }
+
     fn owner(&self, name: &str) -> Result<VmId, StorageError> {
         let owner = self.parse(name)?.owner;
         owner.ok_or_else(|| StorageError::BadName(name.to_owned()))
     }
 
+    /// Of an image of qcow2 only its header says how large it is: in lists it has the size of its
+    /// volume, as with Proxmox VE.
     fn describe(&self, volume: &Volume) -> Option<VolumeInfo> {
         let said = parse_name(&volume.name)?;
         let is_tagged = said
             .owner
-            .is_some_and(|owner| volume.is_tagged(&tag(owner)));
+            .is_some_and(|owner| volume.is_tagged(&owner_tag(owner)));
         let is_meant = self.tools.spec.tagged_only != Some(true) || is_tagged;
         (volume.is_thick() && is_meant).then(|| VolumeInfo {
             name: volume.name.clone(),
@@ -111,14 +126,29 @@ impl Lvm {
     }
 }
 
+/// Gives those images their names whose naming was broken off: no other volume has the name.
+fn put_names_in_place(volumes: &mut [Volume]) {
+    let there: Vec<String> = volumes.iter().map(|volume| volume.name.clone()).collect();
+    for volume in volumes {
+        let name = image_part(&volume.name).to_owned();
+        let family = Family::of(&name).filter(|family| family.owns(volume));
+        let is_image =
+            family.is_some_and(|family| family.takes(&volume.name) == Some(Layer::Image));
+        if is_image && !there.contains(&name) {
+            volume.name = name;
+        }
+    }
+}
+
 /// The tag of a guest's volumes. Source: Proxmox VE's tags.
-fn tag(owner: VmId) -> String {
+fn owner_tag(owner: VmId) -> String {
     format!("pve-vm-{owner}")
 }
 
-/// What a volume is called from the moment it is freed until its blocks are zeroed.
-fn freed(name: &str) -> String {
-    format!("del-{name}")
+/// The tags of an image. Its layers have the same.
+fn tags(name: &str, owner: VmId) -> Vec<String> {
+    let family = Family::of(name).map(|family| family.tag());
+    [owner_tag(owner)].into_iter().chain(family).collect()
 }
 
 /// Volumes with blocks of their own, as `lvchange` and `lvremove` select them.
@@ -175,17 +205,30 @@ impl Storage for Lvm {
         if content.is_some_and(|content| content != ContentType::Images) {
             return Ok(Vec::new());
         }
-        let volumes = self.tools.group.volumes().await?;
+        let mut volumes = self.tools.group.volumes().await?;
+        put_names_in_place(&mut volumes);
         Ok(volumes
             .iter()
             .filter_map(|volume| self.describe(volume))
             .collect())
     }
 
+    fn lists_size_of(&self, name: &str) -> bool {
+        Family::of(name).is_none()
+    }
+
     async fn stat(&self, name: &str) -> Result<Option<VolumeInfo>, StorageError> {
         self.parse(name)?;
-        let found = self.tools.find(name).await?;
-        Ok(found.and_then(|volume| self.describe(&volume)))
+        let Some(family) = Family::of(name) else {
+            let found = self.tools.find(name).await?;
+            return Ok(found.and_then(|volume| self.describe(&volume)));
+        };
+        let found = self.tools.image_of(&family).await?;
+        let Some(described) = found.and_then(|volume| self.describe(&volume)) else {
+            return Ok(None);
+        };
+        let size = self.tools.size_of(family).await?;
+        Ok(Some(VolumeInfo { size, ..described }))
     }
 
     async fn choose_image_name(
@@ -194,16 +237,17 @@ impl Storage for Lvm {
         format: BlockFormat,
         taken: &[String],
     ) -> Result<String, StorageError> {
-        check_raw(format)?;
+        self.check_format(format)?;
         // A volume of another kind in the group has its name too.
         let volumes = self.tools.group.layout().await?;
-        let there = volumes.iter().map(|volume| volume.name.as_str());
+        // The name of an image may be about to be taken by a part of it.
+        let there = volumes.iter().map(|volume| image_part(&volume.name));
         let number = free_disk_number(owner, there.chain(taken.iter().map(String::as_str)));
         Ok(self.image_name(owner, &format!("disk-{number}"), format))
     }
 
-    fn image_name(&self, owner: VmId, what: &str, _format: BlockFormat) -> String {
-        format!("vm-{owner}-{what}")
+    fn image_name(&self, owner: VmId, what: &str, format: BlockFormat) -> String {
+        with_format(format!("vm-{owner}-{what}"), format)
     }
 
     async fn allocate(
@@ -213,24 +257,36 @@ impl Storage for Lvm {
         size: u64,
     ) -> Result<(), StorageError> {
         let owner = self.owner(name)?;
-        check_raw(format)?;
+        self.check_format(format)?;
+        if self.config.image_format(name)? != format {
+            return Err(StorageError::BadName(name.to_owned()));
+        }
+        if let Some(family) = Family::of(name) {
+            return self.tools.allocate(family, owner, size).await;
+        }
         let name = name.to_owned();
         self.tools
             .change(move |changing| async move { changing.create(&name, owner, size).await })
             .await
     }
 
-    fn new_images_are_zero(&self) -> bool {
-        false
+    fn new_images_are_zero(&self, name: &str) -> bool {
+        Family::of(name).is_some()
     }
 
     async fn zero(&self, name: &str) -> Result<(), StorageError> {
         self.parse(name)?;
-        zero_image(self, &self.tools.group, name).await
+        match self.new_images_are_zero(name) {
+            true => Ok(()),
+            false => zero_image(self, &self.tools.group, name).await,
+        }
     }
 
     async fn free(&self, name: &str) -> Result<bool, StorageError> {
         self.parse(name)?;
+        if let Some(family) = Family::of(name) {
+            return self.tools.free_layers(&family).await;
+        }
         if self.tools.spec.saferemove == Some(true) {
             return self.tools.free_safely(name).await;
         }
@@ -242,6 +298,9 @@ impl Storage for Lvm {
 
     async fn resize(&self, name: &str, size: u64) -> Result<(), StorageError> {
         self.parse(name)?;
+        if let Some(family) = Family::of(name) {
+            return self.tools.grow_image(family, size).await;
+        }
         let name = name.to_owned();
         self.tools
             .change(move |changing| async move { changing.grow(&name, size).await })
@@ -249,8 +308,14 @@ impl Storage for Lvm {
     }
 
     async fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
-        self.parse(from)?;
         let owner = self.owner(to)?;
+        if self.config.image_format(from)? != self.config.image_format(to)? {
+            return Err(StorageError::BadName(to.to_owned()));
+        }
+        if let Some(family) = Family::of(from) {
+            self.tools.settle_names(&family).await?;
+            self.tools.check_no_snapshots(&family).await?;
+        }
         let (from, to) = (from.to_owned(), to.to_owned());
         self.tools
             .change(move |changing| async move { changing.rename(&from, &to, owner).await })
@@ -264,6 +329,9 @@ impl Storage for Lvm {
         by: &Attacher,
     ) -> Result<BlockSpec, StorageError> {
         self.parse(name)?;
+        if let Some(family) = Family::of(name) {
+            return self.tools.attach_image(&family, mode, by).await;
+        }
         let (name, by, tools) = (name.to_owned(), by.clone(), self.tools.clone());
         // The group stays as it is, so no other node need wait.
         let attach = async move {
@@ -279,6 +347,9 @@ impl Storage for Lvm {
 
     async fn detach(&self, name: &str, by: &Attacher) -> Result<(), StorageError> {
         self.parse(name)?;
+        if let Some(family) = Family::of(name) {
+            return self.tools.release(&family, &Layer::Image, by).await;
+        }
         let (name, by, tools) = (name.to_owned(), by.clone(), self.tools.clone());
         let detach = async move {
             match tools.group.let_go(&name, &by) {
@@ -299,7 +370,11 @@ impl Storage for Lvm {
     }
 
     fn snapshots(&self) -> Option<&dyn Snapshots> {
-        None
+        self.has_layers().then_some(self)
+    }
+
+    fn layered(&self) -> Option<&dyn Layered> {
+        Some(self)
     }
 
     fn linked_clones(&self) -> Option<&dyn LinkedClones> {

@@ -26,7 +26,7 @@ const REJECTED: [&str; 6] = [
     "r|^/dev/rbd|",
     "r|^/dev/drbd|",
     "r|^/dev/mapper/.*-(vm|base)--[0-9]+--|",
-    "r|^/dev/mapper/.*-(snap|back)_(vm|base)--[0-9]+--|",
+    "r|^/dev/mapper/.*-(snap|back|new|put|put_snap)_(vm|base)--[0-9]+--|",
 ];
 
 /// What the programs list with `--reportformat json`: a list of rows below one name.

@@ -251,7 +251,7 @@ impl Tools {
             return Ok(());
         }
         let encrypted = async {
-            self.group.activate(name, &self.kind()).await?;
+            self.group.activate(&[name], &self.kind()).await?;
             self.format(name).await?;
             self.deactivate(name, &self.kind()).await
         };
@@ -451,13 +451,13 @@ impl Storage for LvmThin {
     }
 
     /// What an encrypted volume has never written reads as anything.
-    fn new_images_are_zero(&self) -> bool {
+    fn new_images_are_zero(&self, _name: &str) -> bool {
         !self.tools.is_encrypted()
     }
 
     async fn zero(&self, name: &str) -> Result<(), StorageError> {
         self.parse(name)?;
-        match self.new_images_are_zero() {
+        match self.new_images_are_zero(name) {
             true => Ok(()),
             false => zero_image(self, &self.tools.group, name).await,
         }

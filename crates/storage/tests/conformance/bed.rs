@@ -73,13 +73,15 @@ impl Bed {
     }
 
     fn with_layers(mut self) -> Self {
-        let folder = match &mut self.config.spec {
-            StorageSpec::Dir(spec) => &mut spec.folder,
-            StorageSpec::Nfs(spec) => &mut spec.folder,
-            StorageSpec::Cifs(spec) => &mut spec.folder,
+        let chain = match &mut self.config.spec {
+            StorageSpec::Dir(spec) => &mut spec.folder.snapshot_as_volume_chain,
+            StorageSpec::Nfs(spec) => &mut spec.folder.snapshot_as_volume_chain,
+            StorageSpec::Cifs(spec) => &mut spec.folder.snapshot_as_volume_chain,
+            StorageSpec::Lvm(spec) => &mut spec.snapshot_as_volume_chain,
             other => panic!("{:?} has no layers", other.kind()),
         };
-        folder.snapshot_as_volume_chain = Some(true);
+        *chain = Some(true);
+        self.format = BlockFormat::Qcow2;
         self.rolls_back_newest = true;
         self
     }
@@ -139,6 +141,10 @@ impl Bed {
             ..LvmSpec::default()
         });
         Self::of_devices(case, spec)
+    }
+
+    pub(crate) fn lvm_chain(case: &str) -> Self {
+        Self::lvm(case).with_layers()
     }
 
     /// `OSTLER_ZFS=pool/dataset`

@@ -10,8 +10,8 @@ use crate::bed::{Bed, guest, vmid};
 pub(crate) use crate::broken::every_call_may_break;
 use crate::images::{MIB, SIZE, assert_empty, assert_holds, holds, make, us, write};
 pub(crate) use crate::layers::{
-    a_name_that_was_lost_is_given_back, layers_are_merged_up_and_down,
-    layers_of_others_are_not_believed,
+    a_name_that_was_lost_is_given_back, a_naming_that_was_broken_off_is_ended,
+    layers_are_merged_up_and_down, layers_of_others_are_not_believed, names_that_meet_stay_apart,
 };
 
 fn snapshots(storage: &dyn Storage) -> &dyn Snapshots {
@@ -24,7 +24,7 @@ fn clones(storage: &dyn Storage) -> &dyn LinkedClones {
 
 pub(crate) async fn an_image_reads_as_zeros_until_it_is_written(bed: &Bed) {
     let storage = &*bed.active().await;
-    for format in bed.config.spec.kind().formats() {
+    for format in bed.config.spec.formats() {
         let name = make(storage, *format).await;
         let info = storage.stat(&name).await.unwrap().unwrap();
         assert_eq!((info.size, info.owner), (SIZE, Some(vmid(100))));
@@ -32,7 +32,7 @@ pub(crate) async fn an_image_reads_as_zeros_until_it_is_written(bed: &Bed) {
         let listed = storage.list(Some(ContentType::Images)).await.unwrap();
         assert_eq!(listed.len(), 1, "{listed:?}");
         assert_eq!(listed[0].name, name);
-        if storage.new_images_are_zero() {
+        if storage.new_images_are_zero(&name) {
             assert_holds(storage, &name, 0).await;
         }
         write(storage, &name, 0x11).await;
@@ -94,7 +94,7 @@ pub(crate) async fn names_are_chosen_that_nothing_has(bed: &Bed) {
 
 pub(crate) async fn an_image_grows_and_keeps_its_content(bed: &Bed) {
     let storage = &*bed.active().await;
-    for format in bed.config.spec.kind().formats() {
+    for format in bed.config.spec.formats() {
         if *format == BlockFormat::Vmdk {
             continue; // QEMU cannot resize it.
         }
@@ -165,6 +165,25 @@ pub(crate) async fn attaching_may_be_repeated_and_is_shared_by_readers(bed: &Bed
         "{none:?}"
     );
     storage.detach(&name, &us()).await.unwrap();
+    assert_empty(storage).await;
+}
+
+/// Another node has removed a volume of this name that was active here, and made a new one.
+pub(crate) async fn a_mapping_of_another_volume_is_not_taken(bed: &Bed) {
+    let storage = &*bed.active().await;
+    let name = make(storage, bed.format).await;
+    write(storage, &name, 0x57).await;
+    let path = storage.path(&name).unwrap();
+    let group = path.parent().unwrap().file_name().unwrap().display();
+    let mapping = format!("{group}-{}", name.replace('-', "--"));
+    let table = format!("0 {} zero", SIZE / 512);
+    let dmsetup = |args: &[&str]| {
+        let ran = std::process::Command::new("dmsetup").args(args).status();
+        assert!(ran.unwrap().success(), "{args:?}");
+    };
+    dmsetup(&["create", &mapping, "--table", &table]);
+    assert_holds(storage, &name, 0x57).await;
+    assert!(storage.free(&name).await.unwrap());
     assert_empty(storage).await;
 }
 

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use model::{BlockFormat, BlockSpec};
+use model::{BlockFormat, BlockSource, BlockSpec};
+use serde_json::{Value, json};
 use storage::{AttachMode, Attacher, Storage};
 
 use crate::bed::{Bed, guest, vmid};
@@ -28,13 +29,31 @@ pub(crate) fn us() -> Attacher {
     guest(100)
 }
 
+/// An image with its layers as they were attached, whatever its header calls them.
+fn as_attached(spec: &BlockSpec) -> Value {
+    let driver = match spec.source {
+        BlockSource::Device(_) => "host_device",
+        _ => "file",
+    };
+    let file = json!({"driver": driver, "filename": Bed::filename(spec)});
+    let mut node = json!({"driver": spec.format.as_str(), "file": file});
+    if spec.format != BlockFormat::Raw {
+        node["backing"] = spec.backing.as_deref().map_or(Value::Null, as_attached);
+    }
+    node
+}
+
 fn io(spec: &BlockSpec, command: &str) -> bool {
     let mut program = Command::new("qemu-io");
-    program.args(["-f", spec.format.as_str(), "-c", command]);
+    program.args(["-c", command]);
     if spec.read_only {
         program.args(["-r", "-U"]);
     }
-    let output = program.arg(Bed::filename(spec)).output().unwrap();
+    match spec.backing {
+        None => program.args(["-f", spec.format.as_str(), &Bed::filename(spec)]),
+        Some(_) => program.arg(format!("json:{}", as_attached(spec))),
+    };
+    let output = program.output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     if !complaint.is_empty() {

@@ -4,17 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use model::BlockSpec;
-use storage::{AttachMode, ContentType, Layer, LinkedClones, Snapshots, Storage, StorageSpec};
+use storage::{AttachMode, ContentType, Layer, Snapshots, Storage, StorageError, StorageSpec};
 
 use crate::bed::{Bed, guest, vmid};
 use crate::images::{MIB, SIZE, assert_empty, holds_at, make, us, write_at};
 
 fn snapshots(storage: &dyn Storage) -> &dyn Snapshots {
     storage.snapshots().expect("it has snapshots")
-}
-
-fn clones(storage: &dyn Storage) -> &dyn LinkedClones {
-    storage.linked_clones().expect("it has linked clones")
 }
 
 async fn attached(storage: &dyn Storage, name: &str) -> BlockSpec {
@@ -75,19 +71,28 @@ async fn all_are_deleted(storage: &dyn Storage, name: &str, beneath: u8) {
     }
 }
 
+/// A template that holds `0x55` at 5 MiB, and a linked clone of it; none where there are no such.
+async fn template_and_clone(storage: &dyn Storage, bed: &Bed) -> Option<(String, String)> {
+    let clones = storage.linked_clones()?;
+    let template = make(storage, bed.format).await;
+    write_at(storage, &template, 5 * MIB, 0x55).await;
+    let base = clones.base_name(&template).unwrap();
+    storage.rename(&template, &base).await.unwrap();
+    let clone = clones.choose_clone_name(&base, vmid(101), &[]);
+    let clone = clone.await.unwrap();
+    clones.create_clone(&base, &clone).await.unwrap();
+    Some((base, clone))
+}
+
 /// Four snapshots, one of a name with hyphens, of an image and of a linked clone that grow afterwards:
 /// those in the middle, the oldest and the newest are deleted.
 pub(crate) async fn layers_are_merged_up_and_down(bed: &Bed) {
     let storage = &*bed.active().await;
-    let template = make(storage, bed.format).await;
-    write_at(storage, &template, 5 * MIB, 0x55).await;
-    let base = clones(storage).base_name(&template).unwrap();
-    storage.rename(&template, &base).await.unwrap();
-    let clone = clones(storage).choose_clone_name(&base, vmid(101), &[]);
-    let clone = clone.await.unwrap();
-    clones(storage).create_clone(&base, &clone).await.unwrap();
+    let (base, clone) = template_and_clone(storage, bed).await.unzip();
     let plain = make(storage, bed.format).await;
-    for (name, beneath) in [(&clone, 0x55), (&plain, 0)] {
+    let with_layers = clone.iter().map(|clone| (clone, 0x55));
+    let all = base.iter().chain(&clone).chain([&plain]);
+    for (name, beneath) in with_layers.chain([(&plain, 0)]) {
         written_between(storage, name, &["one", "two", "in-between", "last"]).await;
         // Through its layers a clone is still listed by the name that says what it is a clone of.
         let listed = storage.list(None).await.unwrap();
@@ -95,13 +100,14 @@ pub(crate) async fn layers_are_merged_up_and_down(bed: &Bed) {
             listed.iter().any(|volume| volume.name == *name),
             "{listed:?}"
         );
-        assert_eq!(listed.len(), 3, "{listed:?}");
+        assert_eq!(listed.len(), all.clone().count(), "{listed:?}");
         storage.resize(name, 2 * SIZE).await.unwrap();
         all_are_deleted(storage, name, beneath).await;
         let info = storage.stat(name).await.unwrap().unwrap();
         assert_eq!(info.size, 2 * SIZE);
     }
-    for name in [&clone, &plain, &base] {
+    // No clone without its base.
+    for name in all.rev() {
         assert!(storage.free(name).await.unwrap());
     }
     assert_empty(storage).await;
@@ -197,5 +203,106 @@ pub(crate) async fn layers_of_others_are_not_believed(bed: &Bed) {
     for name in [&own, &other] {
         assert!(storage.free(name).await.unwrap());
     }
+    assert_empty(storage).await;
+}
+
+/// The group of a storage of LVM.
+fn group(storage: &dyn Storage, name: &str) -> String {
+    let path = storage.path(name).unwrap();
+    let group = path.parent().unwrap().file_name().unwrap();
+    group.to_str().unwrap().to_owned()
+}
+
+fn lvm(args: &[&str]) {
+    let ran = Command::new(args[0]).args(&args[1..]).status();
+    assert!(ran.unwrap().success(), "{args:?}");
+}
+
+/// Volumes of LVM: the names of the snapshots of two images can be the same.
+pub(crate) async fn names_that_meet_stay_apart(bed: &Bed) {
+    let storage = &*bed.active().await;
+    let (one, other) = ("vm-100-a.qcow2", "vm-100-a_b.qcow2");
+    for name in [one, other] {
+        storage.allocate(name, bed.format, SIZE).await.unwrap();
+    }
+    let all = snapshots(storage);
+    write_at(storage, other, 0, 0x71).await;
+    all.create_snapshot(other, "c").await.unwrap();
+    write_at(storage, other, 0, 0x72).await;
+    let refused = all.create_snapshot(one, "b_c").await;
+    assert!(
+        matches!(refused, Err(StorageError::Exists { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(kept(storage, one).await, [""; 0]);
+    assert_eq!(kept(storage, other).await, ["c"]);
+    assert!(holds_at(
+        &at_snapshot(storage, other, "c").await,
+        &[(0, 0x71)]
+    ));
+    assert!(storage.free(one).await.unwrap());
+    assert!(holds_at(&attached(storage, other).await, &[(0, 0x72)]));
+    // What LVM keeps for itself.
+    assert!(all.refuses_name(other, "a_tdata").is_some());
+    let refused = all.create_snapshot(other, "a_tdata").await;
+    assert!(matches!(refused, Err(StorageError::Refused(_))));
+    assert!(storage.free(other).await.unwrap());
+    assert_empty(storage).await;
+}
+
+/// Volumes of LVM: a name is taken in three steps. A reader changes nothing meanwhile, a writer
+/// ends it.
+pub(crate) async fn a_naming_that_was_broken_off_is_ended(bed: &Bed) {
+    let storage = &*bed.active().await;
+    let name = make(storage, bed.format).await;
+    let group = group(storage, &name);
+    let taking = format!("put_{name}");
+    write_at(storage, &name, 0, 0x73).await;
+    // An image of another program has no tag of its own.
+    let tag = format!("pve-{name}");
+    lvm(&[
+        "lvchange",
+        "-q",
+        "--deltag",
+        &tag,
+        &format!("{group}/{name}"),
+    ]);
+    let all = snapshots(storage);
+    all.create_snapshot(&name, "one").await.unwrap();
+    assert_eq!(kept(storage, &name).await, ["one"]);
+    lvm(&["lvrename", "-q", &group, &name, &taking]);
+    let info = storage.stat(&name).await.unwrap().unwrap();
+    assert_eq!((info.name.as_str(), info.size), (name.as_str(), SIZE));
+    let next = storage.choose_image_name(vmid(100), bed.format, &[]).await;
+    assert_ne!(next.unwrap(), name);
+    let again = storage.allocate(&name, bed.format, SIZE).await;
+    assert!(
+        matches!(again, Err(StorageError::Exists { .. })),
+        "{again:?}"
+    );
+    assert!(holds_at(&attached(storage, &name).await, &[(0, 0x73)]));
+    storage.detach(&name, &us()).await.unwrap();
+    let is_there = |name: &str| {
+        let asked = Command::new("lvs").arg(format!("{group}/{name}")).output();
+        asked.unwrap().status.success()
+    };
+    assert!(
+        is_there(&taking) && !is_there(&name),
+        "a reader changes nothing"
+    );
+    write_at(storage, &name, MIB, 0x74).await;
+    assert!(is_there(&name) && !is_there(&taking));
+    assert!(holds_at(
+        &attached(storage, &name).await,
+        &[(0, 0x73), (MIB, 0x74)]
+    ));
+    storage.detach(&name, &us()).await.unwrap();
+    assert!(all.delete_snapshot(&name, "one").await.unwrap());
+    assert!(holds_at(
+        &attached(storage, &name).await,
+        &[(0, 0x73), (MIB, 0x74)]
+    ));
+    storage.detach(&name, &us()).await.unwrap();
+    assert!(storage.free(&name).await.unwrap());
     assert_empty(storage).await;
 }

@@ -96,6 +96,7 @@ conforms! { lab lab_lvm, Bed::lvm, [
     an_image_grows_and_keeps_its_content,
     renaming_moves_an_image_once,
     attaching_may_be_repeated_and_is_shared_by_readers,
+    a_mapping_of_another_volume_is_not_taken,
     names_of_others_are_refused,
     the_storage_says_how_full_it_is,
     every_call_may_break,
@@ -118,6 +119,24 @@ conforms! { lab lab_cifs_chain, Bed::cifs_chain, [
     freeing_takes_snapshots_along,
     layers_are_merged_up_and_down,
 ] }
+conforms! { lab lab_lvm_chain, Bed::lvm_chain, [
+    an_image_reads_as_zeros_until_it_is_written,
+    allocating_replaces_nothing,
+    names_are_chosen_that_nothing_has,
+    an_image_grows_and_keeps_its_content,
+    renaming_moves_an_image_once,
+    attaching_may_be_repeated_and_is_shared_by_readers,
+    a_mapping_of_another_volume_is_not_taken,
+    snapshots_keep_what_was_and_roll_back,
+    a_snapshot_is_read_while_its_image_changes,
+    freeing_takes_snapshots_along,
+    names_of_others_are_refused,
+    the_storage_says_how_full_it_is,
+    layers_are_merged_up_and_down,
+    names_that_meet_stay_apart,
+    a_naming_that_was_broken_off_is_ended,
+] }
+conforms! { lab lab_lvm_chain_broken, Bed::lvm_chain, [every_call_may_break] }
 
 // Directories as volumes, for containers.
 conforms! { dir_trees, Bed::dir, [trees_are_folders_of_their_own] }

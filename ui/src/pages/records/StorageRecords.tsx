@@ -47,7 +47,13 @@ const OF_TYPE: Record<string, { fixed: string[]; changed: string[] }> = {
   },
   lvm: {
     fixed: ['vgname', 'base', 'encrypted'],
-    changed: ['shared', 'saferemove', 'saferemove_throughput', 'tagged_only'],
+    changed: [
+      'shared',
+      'snapshot-as-volume-chain',
+      'saferemove',
+      'saferemove_throughput',
+      'tagged_only',
+    ],
   },
   lvmthin: { fixed: ['vgname', 'thinpool', 'encrypted'], changed: [] },
   zfspool: { fixed: ['pool', 'encrypted'], changed: ['sparse', 'blocksize'] },

@@ -57,7 +57,7 @@ const PARAMS: Record<string, Text> = {
   'content-dirs': { label: 'Folders of contents', hint: 'iso=discs,backup=b' },
   'snapshot-as-volume-chain': {
     label: 'Snapshots as layers',
-    hint: 'Each in a file of its own instead of inside of the image.',
+    hint: 'Of images of qcow2: each in a file or volume of its own.',
   },
   nocow: { label: 'Without copy on write', hint: 'New images have no checksums.' },
   base: { label: 'On the unit', hint: 'A volume of an iSCSI storage; the group is made on it.' },

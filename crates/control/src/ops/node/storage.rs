@@ -28,7 +28,7 @@ pub(super) async fn observed(
     put("shared", u8::from(config.spec.is_shared()).into());
     put("enabled", u8::from(is_enabled).into());
     if with_formats {
-        let supported = config.spec.kind().formats().iter();
+        let supported = config.spec.formats().iter();
         let supported: Vec<&str> = supported.map(|format| format.as_str()).collect();
         let default = config.spec.default_format().as_str();
         put(

@@ -6,7 +6,7 @@ use model::{BlockFormat, Error, StorageId, VmId, VolumeId};
 use node::tasks::VolumeCreate;
 use proto::wire::Answer;
 use serde::Deserialize;
-use storage::{Storage, StorageError, StorageType};
+use storage::{Storage, StorageError, StorageSpec};
 
 use super::storage_volumes::ended_well;
 use crate::ops::Op;
@@ -36,7 +36,7 @@ pub(super) async fn volume_create(op: Op) -> Result<Answer, Error> {
             _turn = op.context.tasks.hold(&names, "", PATIENCE).await?;
             next_free(&*storage, &wanted).await?
         }
-        _ => image_name(storage.config().spec.kind(), &wanted)?,
+        _ => image_name(&storage.config().spec, &wanted)?,
     };
     let volume = VolumeId::new(wanted.storage.clone(), name)
         .map_err(|error| Error::invalid("filename", error.to_string()))?;
@@ -56,8 +56,8 @@ async fn next_free(storage: &dyn Storage, wanted: &Create) -> Result<(String, Bl
 }
 
 /// The name that the caller wants, and the format that it says.
-fn image_name(kind: StorageType, wanted: &Create) -> Result<(String, BlockFormat), Error> {
-    let Create { filename, vmid, .. } = wanted;
+fn image_name(spec: &StorageSpec, wanted: &Create) -> Result<(String, BlockFormat), Error> {
+    let (Create { filename, vmid, .. }, kind) = (wanted, spec.kind());
     if !filename.starts_with(&format!("vm-{vmid}-")) {
         let text = format!("illegal name '{filename}' - should be 'vm-{vmid}-*'");
         return Err(Error::conflict(text));
@@ -69,7 +69,7 @@ fn image_name(kind: StorageType, wanted: &Create) -> Result<(String, BlockFormat
         return Err(Error::conflict(text));
     };
     match wanted.format {
-        Some(other) if !kind.formats().contains(&other) => {
+        Some(other) if !spec.formats().contains(&other) => {
             Err(StorageError::BadFormat(other).into())
         }
         Some(other) if other != format => {
@@ -96,6 +96,8 @@ fn bytes(size: &str) -> Result<u64, Error> {
 
 #[cfg(test)]
 mod tests {
+    use storage::{DirSpec, LvmSpec, LvmThinSpec};
+
     use super::*;
 
     #[test]
@@ -121,7 +123,7 @@ mod tests {
     #[test]
     fn an_image_is_named_after_its_guest() {
         let good = wanted("vm-100-disk-1.qcow2", None);
-        let dir = StorageType::Dir;
+        let dir = &StorageSpec::Dir(DirSpec::default());
         assert_eq!(image_name(dir, &good).unwrap().1, BlockFormat::Qcow2);
         let bad = [
             (wanted("vm-101-disk-1.raw", None), "illegal name"),
@@ -142,11 +144,20 @@ mod tests {
             let error = image_name(dir, &wanted).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         }
-        let thin = StorageType::LvmThin;
+        let thin = &StorageSpec::LvmThin(LvmThinSpec::default());
         let plain = image_name(thin, &wanted("vm-100-disk-1", None)).unwrap();
         assert_eq!(plain, ("vm-100-disk-1".to_owned(), BlockFormat::Raw));
         let qcow2 = wanted("vm-100-disk-1", Some(BlockFormat::Qcow2));
         let error = image_name(thin, &qcow2).unwrap_err();
         assert_eq!(error.message, "unsupported format 'qcow2'");
+        let layers = &StorageSpec::Lvm(LvmSpec {
+            snapshot_as_volume_chain: Some(true),
+            ..LvmSpec::default()
+        });
+        let other = wanted("vm-100-disk-1", Some(BlockFormat::Qcow2));
+        let error = image_name(layers, &other).unwrap_err().to_string();
+        assert!(error.contains("different storage formats"), "{error}");
+        let good = wanted("vm-100-disk-1.qcow2", None);
+        assert_eq!(image_name(layers, &good).unwrap().1, BlockFormat::Qcow2);
     }
 }

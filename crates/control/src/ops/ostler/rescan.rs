@@ -42,9 +42,11 @@ pub(super) async fn rescan(op: Op) -> Result<Answer, Error> {
     let (volumes, names, mut rows) = volumes(&op).await?;
     for mut guest in guests {
         let own = volumes.get(&guest.vmid).map_or(&[][..], Vec::as_slice);
+        let (own, unreadable) = measured(&op, own).await;
+        rows.extend(unreadable);
         let found = match wanted.dryrun == Some(true) {
-            true => bring_in_line(&mut guest, own, &names),
-            false => change(&op, &guest, own, &names).await,
+            true => bring_in_line(&mut guest, &own, &names),
+            false => change(&op, &guest, &own, &names).await,
         };
         match found {
             Ok(found) => rows.extend(found.iter().map(|found| row(&guest, found))),
@@ -84,6 +86,33 @@ async fn volumes(op: &Op) -> Result<(Volumes, VolumeNames, Vec<Value>), Error> {
         }
     }
     Ok((volumes, names, rows))
+}
+
+/// The same with what the guest sees, where the list did not say it, and a row for each that cannot be
+/// read.
+async fn measured(op: &Op, own: &[OwnVolume]) -> (Vec<OwnVolume>, Vec<Value>) {
+    let (mut measured, mut unreadable) = (Vec::new(), Vec::new());
+    for found in own {
+        match size_of(op, found).await {
+            Ok(size) => measured.extend(size.map(|size| OwnVolume {
+                size,
+                ..found.clone()
+            })),
+            Err(error) => unreadable.push(json!({
+                "volume": found.volume.to_string(), "error": error.to_string(),
+            })),
+        }
+    }
+    (measured, unreadable)
+}
+
+async fn size_of(op: &Op, found: &OwnVolume) -> Result<Option<u64>, Error> {
+    let storage = op.context.node.storage(found.volume.storage()).await?;
+    if storage.lists_size_of(found.volume.name()) {
+        return Ok(Some(found.size));
+    }
+    let info = storage.stat(found.volume.name()).await?;
+    Ok(info.map(|info| info.size))
 }
 
 /// One commit for each guest; a task of it is waited for. Nothing is written where nothing is to be changed.

@@ -251,7 +251,19 @@ fn set_common(config: &mut StorageConfig, params: &Values) -> Result<(), Error> 
     if let Some(limits) = text("bwlimit") {
         config.common.bwlimit = Some(limits.to_owned());
     }
+    check_layers(config)?;
     check_folders(config)
+}
+
+/// Volumes that are encrypted are raw ones.
+fn check_layers(config: &StorageConfig) -> Result<(), Error> {
+    match config.spec.is_encrypted() && config.spec.has_layers() {
+        false => Ok(()),
+        true => Err(Error::invalid(
+            "snapshot-as-volume-chain",
+            "an encrypted storage has no snapshots as layers",
+        )),
+    }
 }
 
 /// Two contents in one folder would be each other's.

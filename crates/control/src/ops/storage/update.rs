@@ -1,11 +1,11 @@
 //! `PUT /storage/{storage}`
 
 use model::schema::format::split_list;
-use model::{Error, Record, StorageId};
+use model::{BlockFormat, Error, Record, StorageId};
 use node::{storage_key, storage_secret};
 use proto::wire::Answer;
 use serde::Deserialize;
-use storage::StorageConfig;
+use storage::{ContentType, StorageConfig};
 use store::{Commit, Precondition, Read, Revision, StoreError};
 
 use super::options::{self, shown};
@@ -71,7 +71,9 @@ async fn change_record(
         let (entry, _) = context.store.get(&key, Read::Linear).await?;
         let entry = entry.ok_or_else(|| missing(id))?;
         let mut record = Record::<StorageConfig>::decode(&entry.value).map_err(unreadable)?;
+        let earlier = record.data.clone();
         change(&mut record.data)?;
+        check_layers_stay(context, &earlier, &record.data).await?;
         let secret = secret(&record.data)?;
         let kept = storage_secret(&*context.store, Read::Linear, &record.data).await?;
         activate(context, &record.data, secret.over(kept)).await?;
@@ -82,5 +84,30 @@ async fn change_record(
             Err(StoreError::Conflict { .. }) => {}
             result => return Ok((record.data, result?)),
         }
+    }
+}
+
+/// Refuses to take away the snapshots of images that are there.
+async fn check_layers_stay(
+    context: &Context,
+    earlier: &StorageConfig,
+    config: &StorageConfig,
+) -> Result<(), Error> {
+    let is_here = earlier.is_enabled_on(&context.node.name);
+    if !earlier.spec.has_layers() || config.spec.has_layers() || !is_here {
+        return Ok(());
+    }
+    let storage = context.node.storage(config.id()).await?;
+    let images = storage.list(Some(ContentType::Images)).await?;
+    let qcow2 = BlockFormat::Qcow2.as_str();
+    match images.iter().find(|image| image.format == qcow2) {
+        None => Ok(()),
+        Some(image) => Err(Error::invalid(
+            "snapshot-as-volume-chain",
+            format!(
+                "cannot be unset while there are images of qcow2: '{}'",
+                image.name
+            ),
+        )),
     }
 }

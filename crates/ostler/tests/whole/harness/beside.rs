@@ -38,7 +38,9 @@ pub async fn measure(ground: &Ground) -> Vec<Beside> {
         ("removal of a snapshot", "qemu_delsnapshot", Act::Remove),
     ];
     let mut rows: Vec<Beside> = Vec::new();
-    for (what, ..) in acts.iter().chain(&[("linked clone", "", Act::Base)]) {
+    let clones = [("linked clone", "", Act::Base)];
+    let clones = clones.iter().filter(|_| ground.has_templates());
+    for (what, ..) in acts.iter().chain(clones) {
         rows.push(Beside {
             what,
             times: TIMES,
@@ -56,6 +58,9 @@ pub async fn measure(ground: &Ground) -> Vec<Beside> {
             row.agent += timed(&node, op, about(100, json!({"snapname": "agent"}))).await;
             row.by_hand += by_hand(act, "vm-101-disk-0");
         }
+    }
+    if !ground.has_templates() {
+        return rows;
     }
     ground.by_hand(Act::Base, "vm-101-disk-0");
     assert_eq!(

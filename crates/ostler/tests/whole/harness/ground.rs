@@ -35,6 +35,8 @@ pub enum Ground {
     Zfs(String),
     /// A group of LVM, and the pool in it.
     LvmThin(String, String),
+    /// A group of LVM with volumes of full size, and snapshots as layers.
+    LvmLayers(String),
 }
 
 /// A file system of btrfs in a file.
@@ -99,6 +101,11 @@ impl Ground {
         Self::LvmThin(group.to_owned(), pool.to_owned())
     }
 
+    /// `OSTLER_LVM=group`
+    pub fn lvm_layers() -> Self {
+        Self::LvmLayers(std::env::var("OSTLER_LVM").expect("the lab gives a group"))
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ceph(_) => "rbd",
@@ -106,15 +113,20 @@ impl Ground {
             Self::Layers(_) => "dir with layers",
             Self::Zfs(_) => "zfspool",
             Self::LvmThin(..) => "lvmthin",
+            Self::LvmLayers(_) => "lvm with layers",
         }
     }
 
     /// The format of images that can have snapshots.
     pub fn format(&self) -> &'static str {
         match self {
-            Self::Layers(_) => "qcow2",
+            Self::Layers(_) | Self::LvmLayers(_) => "qcow2",
             _ => "raw",
         }
+    }
+
+    pub fn has_templates(&self) -> bool {
+        !matches!(self, Self::LvmLayers(_))
     }
 
     /// Whether its tools take long.
@@ -137,6 +149,9 @@ impl Ground {
             Self::LvmThin(group, pool) => {
                 json!({"type": "lvmthin", "vgname": group, "thinpool": pool})
             }
+            Self::LvmLayers(group) => json!({
+                "type": "lvm", "vgname": group, "snapshot-as-volume-chain": 1,
+            }),
         };
         storage["storage"] = json!("pool");
         storage["content"] = json!("images");
@@ -204,6 +219,13 @@ impl Ground {
                 let names = listed.lines().map(word).filter(|name| name != pool);
                 names.map(of_thin).collect()
             }
+            Self::LvmLayers(group) => {
+                let listed = run("lvs", &["--noheadings", "-o", "lv_name", group]);
+                let names = listed.lines().map(word);
+                names
+                    .map(|name| of_thin(name.trim_end_matches(".qcow2")))
+                    .collect()
+            }
         }
     }
 
@@ -256,6 +278,7 @@ impl Ground {
                 };
             }
             Self::Layers(folder) => layers_by_hand(&folder.path().join("images/101"), act, image),
+            Self::LvmLayers(group) => layers_of_lvm_by_hand(group, act, image),
             Self::Zfs(dataset) => {
                 let of = format!("{dataset}/{snapshot}");
                 match act {
@@ -356,6 +379,14 @@ impl Ground {
                 work(&device(&format!("/dev/{volume}")));
                 run("lvchange", &["-an", &volume]);
             }
+            Self::LvmLayers(group) => {
+                run("lvchange", &["-ay", group]);
+                let path = format!("/dev/{group}/{volume}.qcow2");
+                work(&format!(
+                    "driver=qcow2,file.driver=host_device,file.filename={path}"
+                ));
+                run("lvchange", &["-an", group]);
+            }
         }
     }
 }
@@ -402,6 +433,38 @@ fn layers_by_hand(folder: &Path, act: Act, image: &str) {
         Act::Base => String::new(),
         Act::Clone(number) => create(&image, &path(&format!("vm-{number}-by-hand"))),
     };
+}
+
+fn layers_of_lvm_by_hand(group: &str, act: Act, image: &str) {
+    let layer = format!("snap_{image}_hand.qcow2");
+    let image = format!("{image}.qcow2");
+    let device = |name: &str| format!("/dev/{group}/{name}");
+    let create = || {
+        let size = format!("{}b", 2 * SIZE);
+        run("lvcreate", &["-q", "-y", "-L", &size, "-n", &image, group]);
+        let how = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", &layer];
+        run("qemu-img", &[&how[..], &[&device(&image)]].concat())
+    };
+    let remove = || run("lvremove", &["-q", "-y", &format!("{group}/{image}")]);
+    let rename = |from: &str, to: &str| run("lvrename", &["-q", group, from, to]);
+    run("lvchange", &["-ay", group]);
+    match act {
+        Act::Snapshot => {
+            rename(&image, &layer);
+            create()
+        }
+        Act::Rollback => {
+            remove();
+            create()
+        }
+        Act::Remove => {
+            run("qemu-img", &["commit", "-q", "-d", &device(&image)]);
+            remove();
+            rename(&layer, &image)
+        }
+        Act::Base | Act::Clone(_) => panic!("it has no linked clones"),
+    };
+    run("lvchange", &["-an", group]);
 }
 
 /// `snap-one-vm-100-disk-0` is the snapshot `one` of an image.
