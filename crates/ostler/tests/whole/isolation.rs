@@ -10,7 +10,7 @@ const LINKS: &str = "ip link add vmbr0 type bridge && ip addr add 10.9.0.1/24 de
     ip link set vmbr0 up";
 
 fn reaches(node: &TestNode, vmid: u32, address: &str) -> bool {
-    let ping = ["/bin/busybox", "ping", "-c", "1", "-W", "1", address];
+    let ping = ["/bin/busybox", "ping", "-c", "1", "-W", "3", address];
     said(node, vmid, &ping).contains(" 0% packet loss")
 }
 
