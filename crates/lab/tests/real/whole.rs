@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lab::Node;
 
-/// A task is broken off some hundred times.
-const LONG: Duration = Duration::from_secs(1500);
+/// A task is broken off some hundred times, under a guest that the node emulates.
+const LONG: Duration = Duration::from_secs(4500);
 
 fn path(variable: &str) -> PathBuf {
     let path = std::env::var_os(variable);
