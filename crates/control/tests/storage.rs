@@ -680,6 +680,42 @@ async fn an_encrypted_storage_has_no_volumes_beside_those_in_the_clear() {
 }
 
 #[tokio::test]
+async fn a_group_has_layers_or_is_encrypted() {
+    let bench = Bench::new().await;
+    let root = bench.root();
+    let add = |more: Value| {
+        let all = json!({"storage": "s1", "type": "lvm", "vgname": "vg0", "disable": true});
+        with(all, more)
+    };
+    let says = "an encrypted storage has no snapshots as layers";
+    let both = json!({"encrypted": true, "snapshot-as-volume-chain": true});
+    let refused = root.error("storage_create", add(both)).await;
+    assert_eq!(refused.fields["snapshot-as-volume-chain"], says);
+    root.ok("storage_create", add(json!({"encrypted": true})))
+        .await;
+    let later = json!({"storage": "s1", "snapshot-as-volume-chain": true});
+    let refused = root.error("storage_update", later).await;
+    assert_eq!(refused.fields["snapshot-as-volume-chain"], says);
+    root.ok("storage_delete", json!({"storage": "s1"})).await;
+
+    root.ok("storage_create", add(json!({}))).await;
+    let formats = async || {
+        let asked = json!({"node": "pve1", "storage": "s1", "format": 1});
+        let rows = root.ok("node_storage_list", asked).await;
+        rows[0]["formats"].clone()
+    };
+    let raw = json!({"default": "raw", "supported": ["raw"]});
+    assert_eq!(formats().await, raw);
+    let later = json!({"storage": "s1", "snapshot-as-volume-chain": true});
+    root.ok("storage_update", later).await;
+    let qcow2 = json!({"default": "qcow2", "supported": ["raw", "qcow2"]});
+    assert_eq!(formats().await, qcow2);
+    let reset = json!({"storage": "s1", "delete": "snapshot-as-volume-chain"});
+    root.ok("storage_update", reset).await;
+    assert_eq!(formats().await, raw);
+}
+
+#[tokio::test]
 async fn a_group_is_refused_with_the_name_of_what_is_wrong() {
     let bench = Bench::new().await;
     let root = bench.root();

@@ -183,7 +183,7 @@ impl Changing {
         self.run(from, "lvrename", &args).await.map(drop)
     }
 
-    /// Takes the name from a layer, which `zero_freed` removes: a QEMU that stands still does not close
+    /// Takes the name from a layer, which `remove_freed` removes: a QEMU that stands still does not close
     /// what it has left, and LVM gives another name also to what is open.
     pub(super) async fn discard(&self, name: &str) -> Result<bool, StorageError> {
         let volumes = self.group.layout().await?;

@@ -364,8 +364,9 @@ impl Group {
         Some(String::from_utf8_lossy(&id).into_owned())
     }
 
-    /// Removes a mapping that has a volume's name and is another's: of an earlier volume of this name, which another
-    /// node has removed or renamed since. Its blocks may be anything by now. False where there is none.
+    /// Removes a mapping that has a volume's name and is another's: of an earlier volume of this name,
+    /// which another node has removed or renamed since. Its blocks may be anything by now. False where
+    /// there is none.
     pub(super) async fn drop_other_mapping(&self, volume: &Volume) -> Result<bool, StorageError> {
         match self.mapping_of(&volume.name).await {
             Some(id) if !volume.has_mapping(&id) => {

@@ -29,8 +29,7 @@ use crate::{AttachMode, Attacher, Layered, Opened, StorageError, image};
 pub(super) struct Layers {
     tools: Arc<Tools>,
     family: Family,
-    /// What had names of the image's volumes when they were activated. Only names that are about to be
-    /// taken, and those that other images have, are looked up here.
+    /// The volumes of the image when they were activated.
     found: Vec<Volume>,
 }
 
@@ -61,16 +60,9 @@ fn names(volumes: &[Volume], is_meant: impl Fn(&Volume) -> bool) -> Vec<&str> {
 }
 
 impl Tools {
-    /// The volumes with names that volumes of an image have.
-    async fn named(&self, family: &Family) -> Result<Vec<Volume>, StorageError> {
-        let mut volumes = self.group.layout().await?;
-        volumes.retain(|volume| family.has(&volume.name));
-        Ok(volumes)
-    }
-
     /// The volumes of an image, as they are.
     async fn members(&self, family: &Family) -> Result<Vec<Volume>, StorageError> {
-        let mut volumes = self.named(family).await?;
+        let mut volumes = self.group.layout().await?;
         volumes.retain(|volume| family.owns(volume));
         Ok(volumes)
     }
@@ -115,31 +107,29 @@ impl Tools {
         self.group.locked(activating).await
     }
 
-    /// Returns all volumes with names of the image's.
+    /// Returns the volumes of the image.
     async fn activate_members(&self, family: &Family) -> Result<Vec<Volume>, StorageError> {
-        let mut found = self.named(family).await?;
+        let mut found = self.members(family).await?;
         let attachments = &self.group.attachments;
         let is_attached = attachments.any(|name| is_attachment_of(family, name));
         if self.spec.shared == Some(true) && !is_attached {
             // What an agent that died left active may have another name or size by now: another node
             // has changed it. What is open stays.
-            let active = names(&found, |volume| {
-                family.owns(volume) && volume.is_active() && !volume.is_open()
-            });
+            let active = names(&found, |volume| volume.is_active() && !volume.is_open());
             if !active.is_empty() {
                 self.group.deactivate_all(&active, THICK).await?;
-                found = self.named(family).await?;
+                found = self.members(family).await?;
             }
         }
         let mut dropped = false;
-        for volume in found.iter().filter(|volume| family.owns(volume)) {
+        for volume in &found {
             dropped |= self.group.drop_other_mapping(volume).await?;
         }
         if dropped {
-            found = self.named(family).await?;
+            found = self.members(family).await?;
         }
         // The group stays as it is, so no other node need wait.
-        let inactive = names(&found, |volume| family.owns(volume) && !volume.is_active());
+        let inactive = names(&found, |volume| !volume.is_active());
         self.group.activate(&inactive, THICK).await?;
         Ok(found)
     }
@@ -432,7 +422,7 @@ impl Layers {
             .await
     }
 
-    /// Refuses a name of a layer that LVM would refuse, or that a layer of another image has.
+    /// Refuses a name that a layer of another image has, or is about to take.
     async fn check_name(&self, name: &str) -> Result<(), StorageError> {
         let volumes = self.tools.group.layout().await?;
         let taken = taking(name);
@@ -463,23 +453,22 @@ impl Place for Layers {
 
     async fn find(&self, layer: &Layer) -> Result<PathBuf, SysError> {
         let (family, name) = (&self.family, self.family.name(layer));
-        let (own, others): (Vec<&Volume>, Vec<&Volume>) =
-            self.found.iter().partition(|volume| family.owns(volume));
+        let takes = |volume: &&Volume| family.takes(&volume.name).as_ref() == Some(layer);
         // Its naming was broken off: the one that has the name is what goes.
-        let takes = |volume: &&&Volume| family.takes(&volume.name).as_ref() == Some(layer);
-        let path = match own.iter().find(takes) {
+        let taking = self.found.iter().find(takes);
+        let path = match taking {
             Some(volume) => self.tools.group.path(&volume.name),
             None => self.path(layer),
         };
-        if others.iter().any(|other| other.name == name) {
-            // A header that names the layer of another image is not believed.
-            return Err(SysError::io("find", &path, io::ErrorKind::NotFound.into()));
-        }
-        let is_new = self.found.iter().all(|volume| volume.name != name);
-        if is_new && path == self.path(layer) {
+        // Of a header that names what is no volume of the image, nothing is opened: neither another image's
+        // nor a mapping that is left.
+        let is_known = taking.is_some() || self.found.iter().any(|volume| volume.name == name);
+        if !is_known {
             let there = self.find_member(&name).await;
-            let is_there = there.is_ok_and(|there| there.is_some());
-            if !is_there {
+            let there = there.map_err(|error| {
+                SysError::io("find", &path, io::Error::other(error.to_string()))
+            })?;
+            if there.is_none() {
                 return Err(SysError::io("find", &path, io::ErrorKind::NotFound.into()));
             }
         }
@@ -604,14 +593,28 @@ impl Lvm {
         let none = || StorageError::Refused(format!("'{name}' has no layers"));
         Family::of(name).ok_or_else(none)
     }
+
+    /// Works on the layers of an image while they are active, to its end.
+    pub(super) async fn on_layers<T, F>(
+        &self,
+        name: &str,
+        access: Access,
+        work: impl FnOnce(Arc<Layers>) -> F + Send + 'static,
+    ) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StorageError>> + Send + 'static,
+    {
+        let family = self.family(name)?;
+        self.tools.in_layers(&family, access, work).await
+    }
 }
 
 #[async_trait]
 impl Layered for Lvm {
     async fn layers(&self, name: &str) -> Result<Vec<FoundLayer>, StorageError> {
         let work = |layers: Arc<Layers>| async move { chain::layers(&*layers).await };
-        let family = self.family(name)?;
-        self.tools.in_layers(&family, Access::Look, work).await
+        self.on_layers(name, Access::Look, work).await
     }
 
     async fn restore(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
@@ -619,15 +622,13 @@ impl Layered for Lvm {
         let work = |layers: Arc<Layers>| async move {
             chain::restore(&*layers, Some(&snapshot)).await.map(drop)
         };
-        let family = self.family(name)?;
-        self.tools.in_layers(&family, Access::Change, work).await
+        self.on_layers(name, Access::Change, work).await
     }
 
     async fn make_room(&self, name: &str, layer: &Layer, size: u64) -> Result<(), StorageError> {
         let layer = layer.clone();
         let work = move |layers: Arc<Layers>| async move { layers.make_room(&layer, size).await };
-        let family = self.family(name)?;
-        self.tools.in_layers(&family, Access::Change, work).await
+        self.on_layers(name, Access::Change, work).await
     }
 
     /// Takes a turn, and lets it go: another node's change of the group has ended, and the store answers.
@@ -639,8 +640,7 @@ impl Layered for Lvm {
     async fn follow(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
         let snapshot = snapshot.to_owned();
         let work = |layers: Arc<Layers>| async move { chain::follow(&*layers, &snapshot).await };
-        let family = self.family(name)?;
-        self.tools.in_layers(&family, Access::Change, work).await
+        self.on_layers(name, Access::Change, work).await
     }
 
     async fn finish(&self, name: &str) -> Result<(), StorageError> {

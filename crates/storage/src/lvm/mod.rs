@@ -27,7 +27,7 @@ use tokio::sync::Mutex;
 
 pub(crate) use self::crypt::Crypt;
 pub(crate) use self::group::{Group, Volume};
-use self::names::{Family, image_part, with_format};
+use self::names::{Family, fits, image_part, with_format};
 pub(crate) use self::names::{parse_guest_name, parse_name};
 pub use self::programs::LvmPrograms;
 pub(crate) use self::zeroing::{Pace, zero_image};
@@ -98,6 +98,15 @@ impl Lvm {
         match format {
             BlockFormat::Qcow2 if self.has_layers() => Ok(()),
             format => check_raw(format),
+        }
+    }
+
+    /// Refuses a new name that could not be changed when the volume goes.
+    fn check_new_name(&self, name: &str) -> Result<(), StorageError> {
+        let gets_others = Family::of(name).is_some() || self.tools.spec.saferemove == Some(true);
+        match gets_others && !fits(&self.tools.group.name, name) {
+            false => Ok(()),
+            true => Err(StorageError::BadName(name.to_owned())),
         }
     }
 
@@ -261,6 +270,7 @@ impl Storage for Lvm {
         if self.config.image_format(name)? != format {
             return Err(StorageError::BadName(name.to_owned()));
         }
+        self.check_new_name(name)?;
         if let Some(family) = Family::of(name) {
             return self.tools.allocate(family, owner, size).await;
         }
@@ -312,6 +322,7 @@ impl Storage for Lvm {
         if self.config.image_format(from)? != self.config.image_format(to)? {
             return Err(StorageError::BadName(to.to_owned()));
         }
+        self.check_new_name(to)?;
         if let Some(family) = Family::of(from) {
             self.tools.settle_names(&family).await?;
             self.tools.check_no_snapshots(&family).await?;

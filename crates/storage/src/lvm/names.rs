@@ -133,7 +133,7 @@ impl Family {
     }
 
     /// Whether it is a part of the image, now or soon.
-    pub(super) fn has(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> bool {
         self.layer(name).is_some() || self.takes(name).is_some() || name == self.new_layer()
     }
 }
@@ -158,7 +158,7 @@ pub(super) fn image_part(name: &str) -> &str {
 /// How long a name in a group may be, with the group's and a few characters.
 const PATH_MAX: usize = 128 - 8;
 
-/// Whether LVM takes all names that a layer will have in a group.
+/// Whether LVM takes all names that an image or a layer will have in a group, until it is gone.
 pub(super) fn fits(group: &str, name: &str) -> bool {
     let longest = nth_freed(name, 99);
     let is_short = longest.len() + group.len() <= PATH_MAX;
@@ -209,6 +209,10 @@ mod tests {
             assert_eq!(family.was(&nth_freed(name, number)), Some(one.clone()));
         }
         assert_eq!(family.layer("vm-100-disk-0.qcow2"), Some(Layer::Image));
+        assert!(fits("vg", name) && !fits("vg", "snap_vm-100-disk-0_a_tdata.qcow2"));
+        // With what it is called when it goes, and the group's name.
+        let long = format!("vm-100-{}.qcow2", "a".repeat(95));
+        assert!(fits("vg", &long) && !fits("volumes", &long));
         for other in [
             "snap_vm-100-disk-01_one.qcow2",
             "snap_vm-100-disk-0_.qcow2",

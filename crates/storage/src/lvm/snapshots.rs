@@ -8,7 +8,7 @@ use super::Lvm;
 use super::layers::{Access, Layers};
 use super::names::{Family, fits};
 use crate::chain::{self, Layer};
-use crate::{AttachMode, Attacher, SnapshotMaker, SnapshotSpec, Snapshots, StorageError};
+use crate::{AttachMode, Attacher, Layered, SnapshotMaker, SnapshotSpec, Snapshots, StorageError};
 
 #[async_trait]
 impl Snapshots for Lvm {
@@ -26,17 +26,16 @@ impl Snapshots for Lvm {
 
     async fn check_image(&self, name: &str) -> Result<(), StorageError> {
         let work = |layers: Arc<Layers>| async move { layers.check().await };
-        let family = self.family(name)?;
-        self.tools.in_layers(&family, Access::Look, work).await
+        self.on_layers(name, Access::Look, work).await
     }
 
     async fn list_snapshots(&self, name: &str) -> Result<Vec<String>, StorageError> {
         self.parse(name)?;
-        let Some(family) = Family::of(name) else {
+        if Family::of(name).is_none() {
             return Ok(Vec::new());
-        };
+        }
         let work = |layers: Arc<Layers>| async move { chain::snapshots(&*layers).await };
-        self.tools.in_layers(&family, Access::Look, work).await
+        self.on_layers(name, Access::Look, work).await
     }
 
     async fn create_snapshot(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
@@ -45,32 +44,28 @@ impl Snapshots for Lvm {
         }
         let snapshot = snapshot.to_owned();
         let work = |layers: Arc<Layers>| async move { chain::create(&*layers, &snapshot).await };
-        let family = self.family(name)?;
-        self.tools.in_layers(&family, Access::Change, work).await
+        self.on_layers(name, Access::Change, work).await
     }
 
     async fn check_roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
         let snapshot = snapshot.to_owned();
         let work =
             |layers: Arc<Layers>| async move { chain::check_roll_back(&*layers, &snapshot).await };
-        let family = self.family(name)?;
-        self.tools.in_layers(&family, Access::Look, work).await
+        self.on_layers(name, Access::Look, work).await
     }
 
     /// What was written since goes when the guest has started: `Layered::finish`.
     async fn roll_back(&self, name: &str, snapshot: &str) -> Result<(), StorageError> {
         let snapshot = snapshot.to_owned();
         let work = |layers: Arc<Layers>| async move { chain::roll_back(&*layers, &snapshot).await };
-        let family = self.family(name)?;
-        self.tools.in_layers(&family, Access::Change, work).await
+        self.on_layers(name, Access::Change, work).await
     }
 
     async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<bool, StorageError> {
         let snapshot = snapshot.to_owned();
         let work = |layers: Arc<Layers>| async move { chain::delete(&*layers, &snapshot).await };
-        let family = self.family(name)?;
-        let deleted = self.tools.in_layers(&family, Access::Change, work).await?;
-        self.tools.remove_freed(&family).await?;
+        let deleted = self.on_layers(name, Access::Change, work).await?;
+        self.finish(name).await?;
         Ok(deleted)
     }
 

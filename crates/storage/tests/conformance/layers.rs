@@ -242,6 +242,13 @@ pub(crate) async fn names_that_meet_stay_apart(bed: &Bed) {
     ));
     assert!(storage.free(one).await.unwrap());
     assert!(holds_at(&attached(storage, other).await, &[(0, 0x72)]));
+    // Too long for what it is called when it goes.
+    let long = format!("vm-100-{}.qcow2", "a".repeat(113));
+    let refused = storage.allocate(&long, bed.format, SIZE).await;
+    assert!(
+        matches!(refused, Err(StorageError::BadName(_))),
+        "{refused:?}"
+    );
     // What LVM keeps for itself.
     assert!(all.refuses_name(other, "a_tdata").is_some());
     let refused = all.create_snapshot(other, "a_tdata").await;
